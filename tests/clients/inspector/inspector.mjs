@@ -1,0 +1,87 @@
+// MCP Inspector's command line: what a person uses who wants to look at a server.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  assertAuthInfo,
+  assertEcho,
+  assertProfile,
+  assertTools,
+  check,
+  finish,
+  text,
+  url,
+  users,
+} from "../checks.mjs";
+
+const program = fileURLToPath(new URL("node_modules/.bin/mcp-inspector", import.meta.url));
+// The Inspector keeps its settings and its log-ins in the home directory.
+const home = mkdtempSync(join(tmpdir(), "cloister-inspector-"));
+process.on("exit", () => rmSync(home, { recursive: true, force: true }));
+
+const [first] = users;
+
+/** Runs the Inspector once, and answers with its exit code and what it printed. */
+function inspector(era, user, ...args) {
+  const header = user ? ["--header", `Authorization: Bearer ${user.token}`] : [];
+  const all = ["--cli", url.href, "--protocol-era", era, "--stored-auth-only", "--format", "json", ...args, ...header];
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [program, ...all],
+      { env: { ...process.env, HOME: home }, timeout: 60_000 },
+      (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
+    );
+  });
+}
+
+async function result(...args) {
+  const { code, stdout, stderr } = await inspector(...args);
+  assert.equal(code, 0, `the exit code is ${code}: ${stderr || stdout}`);
+  return JSON.parse(stdout).result;
+}
+
+function call(name, args) {
+  return ["--method", "tools/call", "--tool-name", name, "--tool-args-json", JSON.stringify(args)];
+}
+
+for (const era of ["legacy", "auto", "modern"]) {
+  const client = `Inspector, ${era}`;
+  await check(client, "lists the tools", async () => {
+    assertTools((await result(era, undefined, "--method", "tools/list")).tools);
+  });
+  for (const user of users) {
+    await check(client, `getUserProfile shows ${user.id} itself`, async () => {
+      assertProfile(await result(era, user, ...call("getUserProfile", {})), user);
+    });
+  }
+}
+
+const client = "Inspector";
+await check(client, "the schemas are portable", async () => {
+  const { code, stderr } = await inspector("modern", undefined, "--method", "tools/list", "--strict");
+  assert.equal(code, 0, stderr);
+});
+await check(client, "getAuthInfo answers without a token", async () => {
+  assertAuthInfo(await result("modern", undefined, ...call("getAuthInfo", {})));
+});
+await check(client, "echo says who spoke", async () => {
+  assertEcho(await result("modern", first, ...call("echo", { message: "hello" })), first, "hello");
+});
+await check(client, "without a token, a protected tool asks for one", async () => {
+  const { code, stdout, stderr } = await inspector("modern", undefined, ...call("getUserProfile", {}));
+  assert.notEqual(code, 0, `the call went through: ${stdout}`);
+  assert.match(stderr, /401|auth/i);
+});
+await check(client, "an empty message is an error the model can read", async () => {
+  const { stdout, stderr } = await inspector("modern", first, ...call("echo", { message: "" }));
+  const said = JSON.parse(stdout || stderr);
+  assert.equal(said.result?.isError, true, stdout || stderr);
+  assert.match(text(said.result), /message/);
+});
+
+finish();

@@ -1,0 +1,252 @@
+"""The official Python client, in the three ways it can agree on a revision.
+
+The checks are those of ../checks.mjs, as a Python program meets them.
+"""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from contextlib import asynccontextmanager
+from datetime import datetime, timezone
+
+import httpx2
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+
+INVALID_PARAMS = -32602
+TOOLS = ["echo", "getAuthInfo", "getUserProfile", "refreshToken"]
+
+MODERN = "2026-07-28"
+WAYS = {"legacy": "2025-11-25", "auto": MODERN, MODERN: MODERN}
+
+
+def setting(name):
+    value = os.environ.get(name)
+    if not value:
+        print(f"{name} is not set; tests/clients/run sets it", file=sys.stderr)
+        sys.exit(2)
+    return value
+
+
+class User:
+    def __init__(self, letter):
+        self.token = setting(f"CLOISTER_TOKEN_{letter}")
+        self.id = setting(f"CLOISTER_USER_{letter}")
+        self.email = setting(f"CLOISTER_EMAIL_{letter}")
+
+
+URL = setting("CLOISTER_URL")
+USERS = [User("A"), User("B")]
+FIRST = USERS[0]
+
+passed = 0
+failed = 0
+
+
+async def check(way, what, body):
+    global passed, failed
+    try:
+        # No answer is worth waiting for longer than this; the host's own deadlines are far shorter.
+        await asyncio.wait_for(body(way), 60)
+    except Exception as error:
+        failed += 1
+        while isinstance(error, BaseException) and getattr(error, "exceptions", None):
+            error = error.exceptions[0]
+        reason = (str(error) or type(error).__name__).replace("\n", "\n      ")
+        print(f"FAIL  Python 2.x, {way}: {what}\n      {reason}", flush=True)
+    else:
+        passed += 1
+        print(f"ok    Python 2.x, {way}: {what}", flush=True)
+
+
+def expect(condition, otherwise):
+    if not condition:
+        raise AssertionError(otherwise)
+
+
+def equal(actual, expected, what=""):
+    expect(actual == expected, f"{what} is {actual!r}, expected {expected!r}")
+
+
+@asynccontextmanager
+async def connected(way, token=None, answers=None):
+    """A client that has seen the list of tools, so that it validates what they return."""
+
+    async def record(answer):
+        if answers is not None:
+            answers.append((answer.status_code, answer.headers.get("www-authenticate", "")))
+
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with httpx2.AsyncClient(headers=headers, timeout=30, event_hooks={"response": [record]}) as http:
+        async with Client(streamable_http_client(URL, http_client=http), mode=way) as client:
+            await client.list_tools()
+            yield client
+
+
+def text(result):
+    return "\n".join(block.text for block in result.content)
+
+
+def succeeded(result):
+    expect(not result.is_error, f"the tool failed: {text(result)}")
+    expect(result.structured_content is not None, "there is no structured content")
+    equal(json.loads(text(result)), result.structured_content, "the text")
+    return result.structured_content
+
+
+def assert_profile(result, user):
+    profile = succeeded(result)
+    equal(profile.get("userId"), user.id, "userId")
+    equal(profile.get("email"), user.email, "email")
+    for field, value in profile.items():
+        expect(value is not None and value != "undefined", f"`{field}` is {value} instead of absent")
+
+
+def assert_echo(result, user, message):
+    said = succeeded(result)
+    equal(said.get("message"), message, "message")
+    equal(said.get("userId"), user.id, "userId")
+    equal(said.get("userEmail"), user.email, "userEmail")
+    expect(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", said["timestamp"]), said["timestamp"])
+    # Before 3.11, `fromisoformat` reads neither `Z` nor every number of decimals.
+    when = datetime.strptime(said["timestamp"][:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    expect(abs((datetime.now(timezone.utc) - when).total_seconds()) < 60, f"the time is {said['timestamp']}")
+
+
+async def refused(way, token):
+    """Calls a protected tool, which the host must answer with 401; returns the challenge."""
+    answers = []
+    try:
+        async with connected(way, token, answers) as client:
+            await client.call_tool("getUserProfile", {})
+    except Exception:
+        challenges = [challenge for status, challenge in answers if status == 401]
+        expect(challenges, f"no answer was 401; the answers were {[status for status, _ in answers]}")
+        expect(challenges[0].startswith("Bearer"), f"the challenge is {challenges[0]!r}")
+        return challenges[0]
+    raise AssertionError("the call went through")
+
+
+async def agrees(way):
+    async with connected(way) as client:
+        equal(client.protocol_version, WAYS[way], "the revision")
+
+
+async def lists(way):
+    async with connected(way) as client:
+        listed = (await client.list_tools()).tools
+    names = [tool.name for tool in listed]
+    equal(names, sorted(names), "the order of tools")
+    tools = {tool.name: tool for tool in listed}
+    for name in TOOLS:
+        expect(name in tools, f"`{name}` is not listed; listed are {names}")
+        expect(tools[name].description, f"`{name}` has no description")
+        equal(tools[name].input_schema.get("type"), "object", f"the input of `{name}`")
+        expect(tools[name].output_schema, f"`{name}` has no output schema")
+    schema = tools["echo"].input_schema
+    equal(list(schema["properties"]), ["message"], "what echo takes")
+    equal(schema["required"], ["message"], "what echo needs")
+    equal(schema["properties"]["message"]["minLength"], 1, "the least length of `message`")
+    equal(list(tools["getUserProfile"].input_schema.get("properties", {})), [], "what getUserProfile takes")
+
+
+async def auth_info(way):
+    async with connected(way) as client:
+        info = succeeded(await client.call_tool("getAuthInfo", {}))
+    expect(info["provider"] and info["tokenUsage"], f"a provider and a usage are named in {info}")
+    expect(info["issuer"].startswith("http"), info["issuer"])
+    equal(info["tokenRequired"], True, "tokenRequired")
+
+
+async def own_profiles(way):
+    for user in USERS:
+        async with connected(way, user.token) as client:
+            assert_profile(await client.call_tool("getUserProfile", {}), user)
+
+
+async def own_echoes(way):
+    for user in USERS:
+        message = f'Grüße, 世界: "{user.id}"\n\0\U0001F54A'
+        async with connected(way, user.token) as client:
+            assert_echo(await client.call_tool("echo", {"message": message}), user, message)
+
+
+async def stay_apart(way):
+    async with connected(way, USERS[0].token) as one, connected(way, USERS[1].token) as other:
+        clients = [one, other]
+
+        async def call(n):
+            result = await clients[n % 2].call_tool("echo", {"message": str(n)})
+            assert_echo(result, USERS[n % 2], str(n))
+
+        await asyncio.gather(*(call(n) for n in range(40)))
+
+
+async def token_in_meta(way):
+    async with connected(way) as client:
+        meta = {"authorization": {"type": "bearer", "token": FIRST.token}}
+        assert_profile(await client.call_tool("getUserProfile", {}, meta=meta), FIRST)
+
+
+async def wrong_token_in_meta(way):
+    async with connected(way) as client:
+        meta = {"authorization": {"token": FIRST.token + "x"}}
+        result = await client.call_tool("getUserProfile", {}, meta=meta)
+    expect(result.is_error, "the call went through")
+    expect(FIRST.token not in result.model_dump_json(), "the answer repeats the token")
+
+
+async def without_token(way):
+    challenge = await refused(way, None)
+    expect("error=" not in challenge, f"nothing is wrong with no token, but: {challenge}")
+
+
+async def with_wrong_token(way):
+    challenge = await refused(way, FIRST.token + "x")
+    expect('error="invalid_token"' in challenge, challenge)
+
+
+async def empty_message(way):
+    async with connected(way, FIRST.token) as client:
+        result = await client.call_tool("echo", {"message": ""})
+    expect(result.is_error, "the call went through")
+    expect("message" in text(result), text(result))
+
+
+async def unknown_tool(way):
+    async with connected(way, FIRST.token) as client:
+        try:
+            await client.call_tool("noSuchTool", {})
+        except MCPError as error:
+            equal(error.code, INVALID_PARAMS, "the code")
+            return
+    raise AssertionError("the call went through")
+
+
+CHECKS = {
+    "agrees on a revision": agrees,
+    "lists the tools without a token": lists,
+    "getAuthInfo answers without a token": auth_info,
+    "getUserProfile shows each of two users itself": own_profiles,
+    "echo says which of two users spoke": own_echoes,
+    "forty calls of two users at once stay apart": stay_apart,
+    "a token in _meta is a token": token_in_meta,
+    "a wrong token in _meta is an error the model can read": wrong_token_in_meta,
+    "without a token, a protected tool is 401": without_token,
+    "with a wrong token, it is 401 as well": with_wrong_token,
+    "an empty message is an error the model can read": empty_message,
+    f"an unknown tool is {INVALID_PARAMS}": unknown_tool,
+}
+
+
+async def main():
+    for way in WAYS:
+        for what, body in CHECKS.items():
+            await check(way, what, body)
+
+
+asyncio.run(main())
+print(f"{passed} passed, {failed} failed")
+sys.exit(1 if failed or not passed else 0)
