@@ -47,7 +47,8 @@ test: build-guests
 
 # call the tools with the official TypeScript and Python clients and the Inspector
 test-clients *CLIENTS: build-guests
-    cargo build
+    # The same selection as the tests have, so that dependencies are not built twice with other features.
+    cargo build --workspace --bin cloister
     tests/clients/run "$@"
 
 # formatting, lints and documentation, with warnings as errors
