@@ -1,0 +1,118 @@
+//! The macro behind `cloister_sdk::service!`.
+
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use syn::{LitStr, parse_macro_input};
+use wit_component::WitPrinter;
+use wit_parser::{PackageId, Resolve, SourceMap};
+
+/// The host's own WIT, so that authors need no copy of it.
+const HOST_WIT: [(&str, &str); 3] = [
+    ("auth.wit", include_str!("../wit/auth.wit")),
+    ("session.wit", include_str!("../wit/session.wit")),
+    ("world.wit", include_str!("../wit/world.wit")),
+];
+
+/// Makes the bindings of a WIT folder and embeds its text. See `cloister_sdk::service!`.
+#[proc_macro]
+pub fn service(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let folder = parse_macro_input!(input as Option<LitStr>);
+    let (folder, span) = match folder {
+        Some(folder) => (folder.value(), folder.span()),
+        None => ("wit".to_owned(), proc_macro2::Span::call_site()),
+    };
+    expand(&folder)
+        .unwrap_or_else(|problem| syn::Error::new(span, problem).into_compile_error())
+        .into()
+}
+
+fn expand(folder: &str) -> Result<TokenStream, String> {
+    let root = std::env::var_os("CARGO_MANIFEST_DIR")
+        .ok_or("`CARGO_MANIFEST_DIR` is not set; build with cargo")?;
+    let folder = Path::new(&root).join(folder);
+    let read = read(&folder).map_err(|cause| format!("{}: {cause}", folder.display()))?;
+
+    let text = Literal::string(&read.text);
+    let bytes = Literal::byte_string(read.text.as_bytes());
+    let length = read.text.len();
+    let world = read.world;
+    let sources = read.sources.iter().filter_map(|path| path.to_str());
+    Ok(quote! {
+        ::cloister_sdk::wit_bindgen::generate!({
+            inline: #text,
+            path: [],
+            world: #world,
+            runtime_path: "::cloister_sdk::wit_bindgen::rt",
+            generate_all,
+        });
+
+        /// The WIT text, where the host looks for it.
+        #[cfg(target_arch = "wasm32")]
+        #[unsafe(link_section = "cloister:wit")]
+        static CLOISTER_WIT: [u8; #length] = *#bytes;
+
+        // The build depends on these files.
+        const _: &[&[u8]] = &[#(include_bytes!(#sources)),*];
+    })
+}
+
+struct Read {
+    /// The package with all that it uses, in one text.
+    text: String,
+    world: String,
+    sources: Vec<PathBuf>,
+}
+
+fn read(folder: &Path) -> Result<Read, String> {
+    let mut resolve = Resolve::default();
+    let (package, files) = match resolve.push_dir(folder) {
+        Ok(read) => read,
+        // It does not bring the host's package along, as it need not.
+        Err(alone) => {
+            resolve = Resolve::default();
+            let mut sources = SourceMap::new();
+            for (path, text) in HOST_WIT {
+                sources.push(Path::new(path), text);
+            }
+            let host = sources.parse().map_err(|(_, cause)| cause.to_string())?;
+            resolve
+                .push_group(host)
+                .map_err(|cause| cause.to_string())?;
+            resolve.push_dir(folder).map_err(|beside| {
+                if beside.to_string().contains("cloister:mcp") {
+                    format!("{alone:#}")
+                } else {
+                    format!("{beside:#}")
+                }
+            })?
+        }
+    };
+    let world = world(&resolve, package)?;
+    let others: Vec<PackageId> = resolve
+        .packages
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| *id != package)
+        .collect();
+    let mut printer = WitPrinter::default();
+    printer
+        .print(&resolve, package, &others)
+        .map_err(|cause| cause.to_string())?;
+    Ok(Read {
+        text: printer.output.to_string(),
+        world,
+        sources: files.paths().map(Path::to_owned).collect(),
+    })
+}
+
+fn world(resolve: &Resolve, package: PackageId) -> Result<String, String> {
+    let worlds = &resolve.packages[package].worlds;
+    match (worlds.len(), worlds.first()) {
+        (1, Some((name, _))) => Ok(name.clone()),
+        (_, _) if worlds.contains_key("service") => Ok("service".to_owned()),
+        (0, _) => Err("the package has no world; add `world service { export …; }`".to_owned()),
+        (_, _) => Err("the package has several worlds; name one of them `service`".to_owned()),
+    }
+}
