@@ -1,0 +1,69 @@
+//! Requests to the issuer: one client, no redirects, no proxy, no repetition, bounded in time and
+//! size. It does not know what is asked for.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, retry};
+
+/// The longest answer that is read, in bytes. The largest legitimate one, a key set, has some
+/// kilobytes.
+pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// How long the issuer may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Until a connection stands.
+    pub(super) connect: Duration,
+    /// For the whole exchange, the body included. Callers may be waiting for it.
+    pub(super) total: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            total: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The client for one issuer. Plain http is spoken only to an issuer that is named so, which
+/// settings allow on loopback addresses only; then no certificates are read either, so that the
+/// development issuer works on computers that have none.
+pub(super) fn client(issuer: &str, patience: Patience) -> reqwest::Result<Client> {
+    let builder = Client::builder()
+        .redirect(Policy::none())
+        .no_proxy()
+        .retry(retry::never())
+        .referer(false)
+        .connect_timeout(patience.connect)
+        .timeout(patience.total)
+        .user_agent(concat!("cloister/", env!("CARGO_PKG_VERSION")));
+    if issuer.starts_with("http://") {
+        builder.tls_certs_only([]).build()
+    } else {
+        builder.https_only(true).build()
+    }
+}
+
+/// Reads an answer's body. The length that the answer claims for itself is not trusted.
+pub(super) async fn read_body(mut response: Response) -> Result<Vec<u8>, Unreadable> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Unreadable::Broken)? {
+        if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
+            return Err(Unreadable::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Why there is no body.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("the answer is longer than {MAX_ANSWER_BYTES} bytes")]
+    TooLong,
+    #[error("the answer broke off: {0}")]
+    Broken(reqwest::Error),
+}
