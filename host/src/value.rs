@@ -8,13 +8,25 @@
 mod decode;
 mod encode;
 mod json;
+mod mirror;
+mod mistakes;
 mod names;
+mod pointer;
 mod rules;
 mod schema;
 mod shape;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod words;
 
-pub use decode::{Mistake, NotDecoded};
 pub use encode::{Encoded, NotEncoded};
-pub use names::{Clash, NameCase, Scope};
+pub use mirror::Mirrored;
+pub use mistakes::{Mistake, NotDecoded};
+pub use names::{Clash, NameCase, Named, Scope};
 pub use rules::{InvalidRule, Rules};
-pub use shape::{Answer, Case, Kind, Member, Shape, Signature};
+pub use shape::{Answer, Case, Kind, Member, Shape};
+pub use signature::{NotPublishable, Signature};
+
+/// A component's value, as the engine has it. It is only carried from here to the sandbox and back.
+pub use wasmtime::component::Val;

@@ -1,6 +1,6 @@
 //! The shape of a value: its WIT type, with the names, the words and the rules that callers see.
 
-use super::{Rules, Scope};
+use super::{Named, Rules, Scope};
 
 /// A WIT type as callers meet it. Types are not recursive, so a shape is a finite tree.
 #[derive(Clone, Debug)]
@@ -13,8 +13,20 @@ pub struct Shape {
     pub rules: Rules,
 }
 
+impl From<Kind> for Shape {
+    /// A shape of which nothing is said but its type.
+    fn from(kind: Kind) -> Self {
+        Self {
+            kind,
+            docs: None,
+            rules: Rules::default(),
+        }
+    }
+}
+
 /// The WIT types that can cross. Handles, streams and futures cannot: a function that mentions one
-/// is not a tool, except for the caller's own identity, which is no part of a [`Signature`].
+/// is not a tool, except for the caller's own identity, which is no part of a
+/// [`Signature`](super::Signature).
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// `bool`
@@ -72,10 +84,80 @@ pub enum Kind {
     Map(Box<Shape>, Box<Shape>),
 }
 
+impl Kind {
+    /// The name of the type in WIT, without what is inside it.
+    pub fn wit(&self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::S8 => "s8",
+            Self::S16 => "s16",
+            Self::S32 => "s32",
+            Self::S64 => "s64",
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::Char => "char",
+            Self::String => "string",
+            Self::Bytes => "list<u8>",
+            Self::List(_) | Self::FixedList(..) => "list",
+            Self::Tuple(_) => "tuple",
+            Self::Record(_) => "record",
+            Self::Variant(_) => "variant",
+            Self::Enum(_) => "enum",
+            Self::Flags(_) => "flags",
+            Self::Option(_) => "option",
+            Self::Result { .. } => "result",
+            Self::Map(..) => "map",
+        }
+    }
+
+    /// The least and the greatest value of an integer type.
+    pub(super) fn range(&self) -> Option<(i128, i128)> {
+        Some(match self {
+            Self::S8 => (i8::MIN.into(), i8::MAX.into()),
+            Self::S16 => (i16::MIN.into(), i16::MAX.into()),
+            Self::S32 => (i32::MIN.into(), i32::MAX.into()),
+            Self::S64 => (i64::MIN.into(), i64::MAX.into()),
+            Self::U8 => (u8::MIN.into(), u8::MAX.into()),
+            Self::U16 => (u16::MIN.into(), u16::MAX.into()),
+            Self::U32 => (u32::MIN.into(), u32::MAX.into()),
+            Self::U64 => (u64::MIN.into(), u64::MAX.into()),
+            Self::Bool
+            | Self::F32
+            | Self::F64
+            | Self::Char
+            | Self::String
+            | Self::Bytes
+            | Self::List(_)
+            | Self::FixedList(..)
+            | Self::Tuple(_)
+            | Self::Record(_)
+            | Self::Variant(_)
+            | Self::Enum(_)
+            | Self::Flags(_)
+            | Self::Option(_)
+            | Self::Result { .. }
+            | Self::Map(..) => return None,
+        })
+    }
+
+    /// The type itself, or what is inside an option, however deep.
+    pub fn beneath_options(&self) -> &Self {
+        let mut kind = self;
+        while let Self::Option(inner) = kind {
+            kind = &inner.kind;
+        }
+        kind
+    }
+}
+
 /// A parameter or a record field.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// The name in WIT, kebab-case.
+    /// The name in WIT, kebab-case, exactly as the component has it.
     pub wit: String,
     /// The name in JSON.
     pub json: String,
@@ -83,10 +165,19 @@ pub struct Member {
     pub shape: Shape,
 }
 
+impl Named for Member {
+    fn wit(&self) -> &str {
+        &self.wit
+    }
+    fn json(&self) -> &str {
+        &self.json
+    }
+}
+
 /// A case of a variant, an enum or a set of flags.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The name in WIT, kebab-case.
+    /// The name in WIT, kebab-case, exactly as the component has it.
     pub wit: String,
     /// The name in JSON.
     pub json: String,
@@ -94,6 +185,22 @@ pub struct Case {
     pub docs: Option<String>,
     /// The payload; always none for enums and flags.
     pub payload: Option<Shape>,
+}
+
+impl Named for Case {
+    fn wit(&self) -> &str {
+        &self.wit
+    }
+    fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+impl Scope<Case> {
+    /// Whether no case has a payload, so that a name alone says everything.
+    pub(super) fn is_plain(&self) -> bool {
+        self.iter().all(|case| case.payload.is_none())
+    }
 }
 
 /// What a function returns.

@@ -1,0 +1,172 @@
+//! Component values → JSON text, exactly as the output schema says it.
+
+mod write;
+
+pub(super) use self::write::text;
+
+use serde_json::value::RawValue;
+use wasmtime::component::Val;
+
+use self::write::{utf8, write};
+use super::pointer::Pointer;
+use super::{Answer, Kind, Shape};
+
+/// What a call came to.
+#[derive(Clone, Debug)]
+pub enum Encoded {
+    /// It is done, and there is nothing to return.
+    Done,
+    /// It returned a value.
+    Value {
+        /// The value as an object that keeps to the output schema.
+        structured: Box<RawValue>,
+        /// The same for readers: plain text for a `string`, otherwise the JSON of `structured`.
+        text: String,
+    },
+    /// It failed, in the words of the component: WIT's `err`.
+    Failed {
+        /// The error for readers: plain text for a `string`, otherwise its JSON.
+        text: String,
+        /// The error as JSON, if it says anything.
+        error: Option<Box<RawValue>>,
+    },
+}
+
+impl Encoded {
+    /// The bytes of its JSON or, where there is none, of its text.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Done => 0,
+            Self::Value { structured, .. } => structured.get().len(),
+            Self::Failed { text, .. } => text.len(),
+        }
+    }
+}
+
+/// A result that is not of the type the component declares. It takes a defect of the host to see
+/// one, since the engine has checked the types.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the result{} is {got} where the type says {expected}", place(.pointer))]
+pub struct NotEncoded {
+    /// Where in the result, as a JSON pointer.
+    pub pointer: String,
+    /// What the type says.
+    pub expected: String,
+    /// What the value is.
+    pub got: String,
+}
+
+fn place(pointer: &str) -> String {
+    if pointer.is_empty() {
+        String::new()
+    } else {
+        format!(" at {pointer}")
+    }
+}
+
+/// What stands for an `err` that carries nothing.
+const NO_REASON: &str = "the tool failed and gave no reason";
+
+/// Encodes what a function returned.
+pub(super) fn answer(answer: &Answer, results: Vec<Val>) -> Result<Encoded, NotEncoded> {
+    let mut results = results.into_iter();
+    match (answer, results.next(), results.next()) {
+        (Answer::Nothing, None, None) => Ok(Encoded::Done),
+        (Answer::Value(shape), Some(value), None) => success(shape, value),
+        (Answer::Fallible { ok, .. }, Some(Val::Result(Ok(value))), None) => match (ok, value) {
+            (None, None) => Ok(Encoded::Done),
+            (Some(shape), Some(value)) => success(shape, *value),
+            (Some(_), None) | (None, Some(_)) => Err(odd("`ok` as declared", "another `ok`")),
+        },
+        (Answer::Fallible { err, .. }, Some(Val::Result(Err(value))), None) => match (err, value) {
+            (None, None) => Ok(Encoded::Failed {
+                text: NO_REASON.to_owned(),
+                error: None,
+            }),
+            (Some(shape), Some(value)) => failure(shape, *value),
+            (Some(_), None) | (None, Some(_)) => Err(odd("`err` as declared", "another `err`")),
+        },
+        (Answer::Fallible { .. }, Some(value), None) => Err(odd("`result`", noun(&value))),
+        (Answer::Nothing, Some(_), _) => Err(odd("nothing", "a value")),
+        (Answer::Value(_) | Answer::Fallible { .. }, None, _) => Err(odd("one value", "missing")),
+        (_, _, Some(_)) => Err(odd("one value", "several values")),
+    }
+}
+
+fn odd(expected: &str, got: &str) -> NotEncoded {
+    NotEncoded {
+        pointer: String::new(),
+        expected: expected.to_owned(),
+        got: got.to_owned(),
+    }
+}
+
+fn success(shape: &Shape, value: Val) -> Result<Encoded, NotEncoded> {
+    let json = if is_object(shape) {
+        text(shape, &value)?
+    } else {
+        let mut out = b"{\"result\":".to_vec();
+        write(shape, &value, &Pointer::Root, &mut out)?;
+        out.push(b'}');
+        utf8(out)?
+    };
+    let (structured, text) = both(json, value)?;
+    Ok(Encoded::Value { structured, text })
+}
+
+fn failure(shape: &Shape, value: Val) -> Result<Encoded, NotEncoded> {
+    let (error, text) = both(text(shape, &value)?, value)?;
+    Ok(Encoded::Failed {
+        text,
+        error: Some(error),
+    })
+}
+
+/// The JSON of a value, and what readers see of it.
+fn both(json: String, value: Val) -> Result<(Box<RawValue>, String), NotEncoded> {
+    let raw = |json| RawValue::from_string(json).map_err(|error| odd("JSON", &error.to_string()));
+    if let Val::String(text) = value {
+        Ok((raw(json)?, text))
+    } else {
+        Ok((raw(json.clone())?, json))
+    }
+}
+
+/// Whether a result of this shape is an object already, and needs no `result` around it. Others
+/// that happen to be objects in JSON are not: one shape for all is simpler to explain.
+pub(super) fn is_object(shape: &Shape) -> bool {
+    matches!(shape.kind, Kind::Record(_))
+}
+
+/// What a value is, in a message.
+fn noun(value: &Val) -> &'static str {
+    match value {
+        Val::Bool(_) => "a `bool`",
+        Val::S8(_) => "an `s8`",
+        Val::U8(_) => "a `u8`",
+        Val::S16(_) => "an `s16`",
+        Val::U16(_) => "a `u16`",
+        Val::S32(_) => "an `s32`",
+        Val::U32(_) => "a `u32`",
+        Val::S64(_) => "an `s64`",
+        Val::U64(_) => "a `u64`",
+        Val::Float32(_) => "an `f32`",
+        Val::Float64(_) => "an `f64`",
+        Val::Char(_) => "a `char`",
+        Val::String(_) => "a `string`",
+        Val::List(_) => "a `list`",
+        Val::FixedLengthList(_) => "a `list` of fixed length",
+        Val::Map(_) => "a `map`",
+        Val::Record(_) => "a `record`",
+        Val::Tuple(_) => "a `tuple`",
+        Val::Variant(..) => "a `variant`",
+        Val::Enum(_) => "an `enum`",
+        Val::Option(_) => "an `option`",
+        Val::Result(_) => "a `result`",
+        Val::Flags(_) => "`flags`",
+        Val::Resource(_) => "a resource",
+        Val::Future(_) => "a `future`",
+        Val::Stream(_) => "a `stream`",
+        Val::ErrorContext(_) => "an `error-context`",
+    }
+}
