@@ -1,0 +1,56 @@
+//! A service and its tools, as a component and its documentation describe them.
+
+use std::sync::Arc;
+
+use crate::auth::Access;
+use crate::sandbox::{Export, Limits};
+use crate::value::Signature;
+
+/// One component that is served.
+pub struct Service {
+    /// The name of its file, without the ending.
+    pub name: Arc<str>,
+    /// The SHA-256 of the component, in hexadecimal.
+    pub digest: String,
+    /// What its author wrote about it.
+    pub description: Option<String>,
+    /// Its tools, in the order of the WIT.
+    pub tools: Vec<Arc<Tool>>,
+}
+
+/// One function that callers may call.
+pub struct Tool {
+    /// The service it belongs to.
+    pub service: Arc<str>,
+    /// Where it stands in the WIT, for the log: `acme:weather/weather@1.0.0#forecast`.
+    pub origin: String,
+    /// The name it would like to be served under.
+    pub name: String,
+    /// A short name for people.
+    pub title: Option<String>,
+    /// What it does, for the model.
+    pub description: Option<String>,
+    /// What it does to the world.
+    pub annotations: Annotations,
+    /// Whether it wants to know its caller.
+    pub access: Access,
+    /// What it takes and gives.
+    pub signature: Signature,
+    /// The function itself.
+    pub export: Export,
+    /// What one call may use.
+    pub limits: Limits,
+}
+
+/// What a tool does to the world; none is what MCP assumes of a tool that says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// It changes nothing.
+    pub read_only: Option<bool>,
+    /// It may destroy something.
+    pub destructive: Option<bool>,
+    /// Repeating it changes nothing more.
+    pub idempotent: Option<bool>,
+    /// It reaches beyond this host.
+    pub open_world: Option<bool>,
+}

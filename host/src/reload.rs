@@ -1,0 +1,321 @@
+//! From files to tools: watch the folder, compile what is new, describe it, swap it in.
+//!
+//! Ten events during a reload are one reload more. A file that does not load changes nothing: what
+//! was served before is served on, and the reason is reported once. This is the only writer of the
+//! catalog.
+
+mod describe;
+mod folder;
+mod manifest;
+mod shapes;
+mod tags;
+mod text;
+mod watch;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch as channel};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::catalog::{Publisher, Service};
+use crate::sandbox::{Compiler, Limits};
+use describe::Described;
+use folder::{Found, Stamp};
+use manifest::Manifest;
+use watch::Watch;
+
+/// How often the folder is looked through even when no event came. Events get lost on network and
+/// overlay file systems, and when what a symbolic link points to changes.
+const RESCAN: Duration = Duration::from_secs(2);
+
+/// How long the folder must have been quiet for. One copy is many events.
+const DEBOUNCE: Duration = Duration::from_millis(15);
+
+/// How long a file that does not load must have stood still before that is an error. Until then it
+/// may be a copy in progress.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Where services come from, and what their calls may use.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of components.
+    pub folder: PathBuf,
+    /// What one call may use.
+    pub limits: Limits,
+}
+
+/// Keeps the catalog like the folder, until it is dropped.
+pub struct Reload {
+    settings: Settings,
+    compiler: Arc<Compiler>,
+    publisher: Publisher,
+    watch: Watch,
+    /// Bounds how many components are compiled at once.
+    turns: Arc<Semaphore>,
+    loads: JoinSet<Loaded>,
+    seen: HashMap<Arc<str>, Seen>,
+    served: BTreeMap<Arc<str>, Arc<Service>>,
+    first_pass: channel::Sender<bool>,
+}
+
+/// What is known of one file.
+struct Seen {
+    stamp: Stamp,
+    /// When it was first seen with this stamp.
+    since: Instant,
+    state: State,
+}
+
+enum State {
+    /// It is being compiled.
+    Loading,
+    /// It is served, or its failure was reported: nothing to do until it changes.
+    Done,
+    /// It did not load, and may be a copy in progress.
+    Unsettled,
+}
+
+/// What came of one file.
+struct Loaded {
+    name: Arc<str>,
+    stamp: Stamp,
+    result: Result<Described, String>,
+}
+
+impl Reload {
+    /// Prepares to watch the folder. Nothing is read yet.
+    pub fn new(settings: Settings, compiler: Arc<Compiler>, publisher: Publisher) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            watch: Watch::new(settings.folder.clone()),
+            settings,
+            compiler,
+            publisher,
+            turns: Arc::new(Semaphore::new(cores)),
+            loads: JoinSet::new(),
+            seen: HashMap::new(),
+            served: BTreeMap::new(),
+            first_pass: channel::Sender::new(false),
+        }
+    }
+
+    /// Becomes true when everything that lay in the folder at the start is served or was reported.
+    pub fn first_pass(&self) -> channel::Receiver<bool> {
+        self.first_pass.subscribe()
+    }
+
+    /// Watches and reloads for ever.
+    pub async fn run(mut self) {
+        let mut rescan = tokio::time::interval(RESCAN);
+        rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let settles = self.next_to_settle();
+            tokio::select! {
+                _ = rescan.tick() => self.look().await,
+                () = self.watch.changed() => {
+                    tokio::time::sleep(DEBOUNCE).await;
+                    self.look().await;
+                }
+                () = sleep_until(settles), if settles.is_some() => self.look().await,
+                Some(loaded) = self.loads.join_next() => self.take(loaded),
+            }
+            if self.loads.is_empty() && self.next_to_settle().is_none() {
+                self.first_pass.send_replace(true);
+            }
+        }
+    }
+
+    /// Looks through the folder, and starts to load what is new.
+    async fn look(&mut self) {
+        self.watch.ensure();
+        let folder = self.settings.folder.clone();
+        let found = match tokio::task::spawn_blocking(move || folder::scan(&folder)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(cause)) => {
+                tracing::error!(folder = %self.settings.folder.display(), %cause, "the folder of services cannot be read; what was served is served on");
+                return;
+            }
+            Err(panic) => {
+                tracing::error!(%panic, "looking through the folder of services failed");
+                return;
+            }
+        };
+
+        self.seen.retain(|name, _| found.contains_key(name));
+        let before = self.served.len();
+        self.served.retain(|name, service| {
+            let stays = found.contains_key(name);
+            if !stays {
+                tracing::info!(service = %name, digest = %service.digest, "removed");
+            }
+            stays
+        });
+        if self.served.len() != before {
+            self.publish();
+        }
+
+        for (name, file) in found {
+            self.consider(name, file);
+        }
+    }
+
+    fn consider(&mut self, name: Arc<str>, file: Found) {
+        let now = Instant::now();
+        let since = match self.seen.get(&name) {
+            Some(seen) if seen.stamp == file.stamp => match seen.state {
+                State::Loading | State::Done => return,
+                State::Unsettled if now < seen.since + SETTLED => return,
+                // It has stood still: this attempt is the one that counts.
+                State::Unsettled => seen.since,
+            },
+            Some(_) | None => now,
+        };
+        self.seen.insert(
+            Arc::clone(&name),
+            Seen {
+                stamp: file.stamp.clone(),
+                since,
+                state: State::Loading,
+            },
+        );
+        let compiler = Arc::clone(&self.compiler);
+        let turns = Arc::clone(&self.turns);
+        let limits = self.settings.limits;
+        self.loads.spawn(async move {
+            let _permit = turns.acquire_owned().await;
+            let stamp = file.stamp.clone();
+            let service = Arc::clone(&name);
+            let result =
+                tokio::task::spawn_blocking(move || load(&compiler, &service, &file, limits))
+                    .await
+                    .unwrap_or_else(|panic| Err(fault(&panic)));
+            Loaded {
+                name,
+                stamp,
+                result,
+            }
+        });
+    }
+
+    /// Takes in what has been loaded, all that is ready at once.
+    fn take(&mut self, first: Result<Loaded, JoinError>) {
+        let mut next = Some(first);
+        let mut changed = false;
+        while let Some(loaded) = next {
+            match loaded {
+                Ok(loaded) => changed |= self.settle(loaded),
+                Err(panic) => tracing::error!(%panic, "loading a service failed"),
+            }
+            next = self.loads.try_join_next();
+        }
+        if changed {
+            self.publish();
+        }
+    }
+
+    /// Decides what becomes of one file. True if what is served changes.
+    fn settle(&mut self, loaded: Loaded) -> bool {
+        let Some(seen) = self.seen.get_mut(&loaded.name) else {
+            // It was deleted meanwhile.
+            return false;
+        };
+        if seen.stamp != loaded.stamp {
+            // It was replaced meanwhile, and the new file is being loaded.
+            return false;
+        }
+        let name = loaded.name;
+        match loaded.result {
+            Ok(Described { service, notes }) => {
+                seen.state = State::Done;
+                for note in notes {
+                    tracing::warn!(service = %name, "{note}");
+                }
+                tracing::info!(service = %name, tools = service.tools.len(), digest = %service.digest, "serving");
+                self.served.insert(name, Arc::new(service));
+                true
+            }
+            Err(_cause) if Instant::now() < seen.since + SETTLED => {
+                seen.state = State::Unsettled;
+                false
+            }
+            Err(cause) => {
+                seen.state = State::Done;
+                let file = self.settings.folder.join(format!("{name}.wasm"));
+                if self.served.contains_key(&name) {
+                    tracing::error!(service = %name, "{}: {cause}; the version before it is served on", file.display());
+                } else {
+                    tracing::error!(service = %name, "{}: {cause}", file.display());
+                }
+                false
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let catalog = self.publisher.publish(self.served.clone());
+        tracing::debug!(
+            generation = catalog.generation(),
+            tools = catalog.tools().count(),
+            "the catalog has changed"
+        );
+    }
+
+    fn next_to_settle(&self) -> Option<Instant> {
+        self.seen
+            .values()
+            .filter(|seen| matches!(seen.state, State::Unsettled))
+            .map(|seen| seen.since + SETTLED)
+            .min()
+    }
+}
+
+/// What a component would be served as.
+pub struct Inspection {
+    /// The service with its tools.
+    pub service: Service,
+    /// What is left out or looks like a mistake, a line each.
+    pub notes: Vec<String>,
+}
+
+/// Describes one component without serving it.
+pub fn inspect(path: &Path, compiler: &Compiler) -> Result<Inspection, String> {
+    let (name, file) =
+        Found::at(path).ok_or("there is no such file, or its name does not end in `.wasm`")?;
+    let Described { service, notes } = load(compiler, &name, &file, Limits::default())?;
+    Ok(Inspection { service, notes })
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+/// Reads, compiles and describes one file. Blocks.
+fn load(
+    compiler: &Compiler,
+    name: &Arc<str>,
+    file: &Found,
+    limits: Limits,
+) -> Result<Described, String> {
+    let contents = file.read().map_err(|cause| cause.to_string())?;
+    let manifest = match &contents.manifest {
+        Some(bytes) => Manifest::read(bytes)
+            .map_err(|cause| format!("its manifest cannot be used: {cause}"))?,
+        None => Manifest::default(),
+    };
+    let program = compiler
+        .load(&contents.wasm)
+        .map_err(|cause| cause.to_string())?;
+    describe::describe(name, &contents, &manifest, &program, limits)
+        .map_err(|cause| cause.to_string())
+}
+
+/// A panic while loading is a defect of the host, and no reason to serve less.
+fn fault(panic: &JoinError) -> String {
+    format!("loading it failed inside the host, which is a defect worth reporting: {panic}")
+}

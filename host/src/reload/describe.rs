@@ -1,0 +1,404 @@
+//! What a component offers, worked out from its types and the words that came with it.
+
+use std::sync::Arc;
+
+use wit_parser::decoding::{DecodedWasm, decode};
+use wit_parser::{Function, FunctionKind, Interface, Resolve, WorldItem};
+
+use super::folder::Contents;
+use super::manifest::Manifest;
+use super::shapes::{CannotCross, Shapes};
+use super::tags::{Doc, is_rule};
+use super::text::Text;
+use crate::auth::Access;
+use crate::catalog::{Annotations, Service, Tool};
+use crate::sandbox::{Identity, Limits, Program};
+use crate::value::{Answer, Kind, Member, NameCase, Scope, Signature};
+
+/// A service, and what its author and operator should know about it.
+pub(super) struct Described {
+    pub(super) service: Service,
+    /// What was left out or looks like a mistake, a line each.
+    pub(super) notes: Vec<String>,
+}
+
+/// Why a component that loads is no service.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotDescribed {
+    #[error("its exports cannot be read: {0}")]
+    Unreadable(String),
+    #[error("it is a WIT package, not a component: build a component that implements it")]
+    WitPackage,
+    #[error("it exports no function that can be a tool{0}")]
+    NoTools(String),
+}
+
+/// Works out the tools of a component.
+pub(super) fn describe(
+    name: &Arc<str>,
+    contents: &Contents,
+    manifest: &Manifest,
+    program: &Program,
+    limits: Limits,
+) -> Result<Described, NotDescribed> {
+    let wasm = &*contents.wasm;
+    let decoded = decode(wasm).map_err(|cause| NotDescribed::Unreadable(format!("{cause:#}")))?;
+    let DecodedWasm::Component(types, world) = decoded else {
+        return Err(NotDescribed::WitPackage);
+    };
+    let world = types
+        .worlds
+        .get(world)
+        .ok_or_else(|| NotDescribed::Unreadable("it has no world".into()))?;
+
+    let mut notes = Vec::new();
+    let text = Text::find(wasm, contents.sidecar.as_deref()).unwrap_or_else(|cause| {
+        notes.push(format!(
+            "its WIT text cannot be used, so its tools have no descriptions: {cause}"
+        ));
+        None
+    });
+    let mut reader = Reader {
+        service: name,
+        types: &types,
+        text: text.as_ref(),
+        program,
+        limits,
+        case: manifest.case,
+        notes,
+        tools: Vec::new(),
+    };
+    let mut description = None;
+    for (key, item) in &world.exports {
+        match item {
+            WorldItem::Interface { id, .. } => {
+                let Some(interface) = types.interfaces.get(*id) else {
+                    continue;
+                };
+                let full_name = types.name_world_key(key);
+                if is_leftover_interface(&full_name, interface) {
+                    continue;
+                }
+                let words = text.as_ref().and_then(|text| text.interface(&full_name));
+                if description.is_none() {
+                    description = words.and_then(|words| Doc::of(&words.docs).prose);
+                }
+                for function in interface.functions.values() {
+                    let words = words.and_then(|words| words.functions.get(&function.name));
+                    reader.function(Some(&full_name), function, words);
+                }
+            }
+            WorldItem::Function(function) => {
+                if !is_leftover_function(function) {
+                    let words = text
+                        .as_ref()
+                        .and_then(|text| text.root_function(&function.name));
+                    reader.function(None, function, words);
+                }
+            }
+            WorldItem::Type { .. } => {}
+        }
+    }
+
+    let Reader { tools, notes, .. } = reader;
+    if tools.is_empty() {
+        let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
+        return Err(NotDescribed::NoTools(notes));
+    }
+    Ok(Described {
+        service: Service {
+            name: Arc::clone(name),
+            digest: contents.digest.clone(),
+            description,
+            tools: tools.into_iter().map(Arc::new).collect(),
+        },
+        notes,
+    })
+}
+
+/// What toolchains export besides the author's functions.
+fn is_leftover_interface(name: &str, interface: &Interface) -> bool {
+    name.starts_with("wasi:") || (name == "exports" && interface.functions.keys().eq(["init"]))
+}
+
+/// The `init` that a JavaScript toolchain leaves at the root, known by its parameters.
+fn is_leftover_function(function: &Function) -> bool {
+    function.name == "init"
+        && function.params.iter().map(|param| &*param.name).eq([
+            "shim",
+            "script",
+            "entry-path",
+            "disable-gc",
+        ])
+}
+
+/// Reads the functions of one component, one after another.
+struct Reader<'a> {
+    service: &'a Arc<str>,
+    types: &'a Resolve,
+    text: Option<&'a Text>,
+    program: &'a Program,
+    limits: Limits,
+    case: NameCase,
+    notes: Vec<String>,
+    tools: Vec<Tool>,
+}
+
+/// Why a function is no tool, or not with the words it came with.
+enum Refused {
+    /// The text describes other types than the component has.
+    OtherTypes,
+    /// It cannot be a tool.
+    Because(String),
+    /// Its author wants it left out.
+    Hidden,
+}
+
+impl From<CannotCross> for Refused {
+    fn from(cause: CannotCross) -> Self {
+        Self::Because(cause.to_string())
+    }
+}
+
+impl Reader<'_> {
+    /// Makes a tool of a function, or notes why it is none.
+    fn function(&mut self, interface: Option<&str>, function: &Function, words: Option<&Function>) {
+        let origin = match interface {
+            Some(interface) => format!("{interface}#{}", function.name),
+            None => function.name.clone(),
+        };
+        let mut tool = self.tool(interface, &origin, function, words);
+        if matches!(tool, Err(Refused::OtherTypes)) {
+            self.notes.push(format!(
+                "`{origin}` goes without its words: the WIT text describes other types than the component has"
+            ));
+            tool = self.tool(interface, &origin, function, None);
+        }
+        match tool {
+            Ok(tool) if self.tools.iter().any(|other| other.name == tool.name) => {
+                self.notes.push(format!(
+                    "`{origin}` is left out: the component has another function named `{}`; give one of them a `@name`",
+                    tool.name
+                ));
+            }
+            Ok(tool) => self.tools.push(tool),
+            Err(Refused::Because(cause)) => {
+                self.notes.push(format!("`{origin}` is left out: {cause}"));
+            }
+            Err(Refused::OtherTypes | Refused::Hidden) => {}
+        }
+    }
+
+    fn tool(
+        &mut self,
+        interface: Option<&str>,
+        origin: &str,
+        function: &Function,
+        words: Option<&Function>,
+    ) -> Result<Tool, Refused> {
+        match function.kind {
+            FunctionKind::Freestanding => {}
+            FunctionKind::AsyncFreestanding => {
+                return Err(Refused::Because("async functions are not run yet".into()));
+            }
+            FunctionKind::Method(_)
+            | FunctionKind::AsyncMethod(_)
+            | FunctionKind::Static(_)
+            | FunctionKind::AsyncStatic(_)
+            | FunctionKind::Constructor(_) => {
+                return Err(Refused::Because(
+                    "it belongs to a resource, and nothing outlives a call".into(),
+                ));
+            }
+        }
+        let about = About::of(words)?;
+        let mut shapes = Shapes::new(self.types, self.text.map(|text| &text.resolve), self.case);
+
+        let mut identity = None;
+        let mut members = Vec::new();
+        for (position, param) in function.params.iter().enumerate() {
+            let words = words.and_then(|words| words.params.get(position));
+            if words.is_some_and(|words| words.name != param.name) {
+                return Err(Refused::OtherTypes);
+            }
+            if let Some(found) = shapes.identity(&param.ty) {
+                let found = Identity {
+                    position,
+                    optional: found.optional,
+                };
+                if identity.replace(found).is_some() {
+                    return Err(Refused::Because("it asks for the caller twice".into()));
+                }
+                continue;
+            }
+            let cannot_cross = |CannotCross(cause)| {
+                Refused::Because(format!("its parameter `{}`: {cause}", param.name))
+            };
+            let mut shape = shapes
+                .shape(&param.ty, words.map(|words| &words.ty))
+                .map_err(cannot_cross)?;
+            let said = about.parameter(&param.name);
+            if let Some(docs) = said.docs {
+                shape.docs = Some(docs.to_owned());
+            }
+            for (tag, value) in said.rules {
+                if let Err(cause) = shape.rules.add(tag, value, &shape.kind) {
+                    shapes
+                        .mistakes
+                        .push(format!("`@{tag} {}`: {cause}", param.name));
+                }
+            }
+            members.push(Member {
+                json: said
+                    .name
+                    .map_or_else(|| self.case.of(&param.name), str::to_owned),
+                wit: param.name.clone(),
+                shape,
+            });
+        }
+        let answer = answer(&mut shapes, function, words)?;
+        if shapes.mismatch {
+            return Err(Refused::OtherTypes);
+        }
+        let mistakes = about.mistakes(function).chain(shapes.mistakes);
+        self.notes
+            .extend(mistakes.map(|mistake| format!("`{origin}`: {mistake}")));
+
+        let params = Scope::new(members).map_err(|clash| Refused::Because(clash.to_string()))?;
+        let signature =
+            Signature::new(params, answer).map_err(|cause| Refused::Because(cause.to_string()))?;
+        let export = self
+            .program
+            .export(interface, &function.name, identity)
+            .ok_or_else(|| Refused::Because("the component does not really export it".into()))?;
+        Ok(Tool {
+            service: Arc::clone(self.service),
+            origin: origin.to_owned(),
+            name: about
+                .doc
+                .tag("name")
+                .filter(|name| !name.is_empty())
+                .map_or_else(|| self.case.of(&function.name), str::to_owned),
+            title: about.doc.tag("title").map(str::to_owned),
+            description: about.doc.prose.clone(),
+            annotations: about.annotations(),
+            access: match identity {
+                None => Access::Public,
+                Some(identity) if identity.optional => Access::Optional,
+                Some(_) => Access::Required,
+            },
+            signature,
+            export,
+            limits: self.limits,
+        })
+    }
+}
+
+/// The type of a result at the root is the outcome of the call; anywhere else it is a value.
+fn answer(
+    shapes: &mut Shapes<'_>,
+    function: &Function,
+    words: Option<&Function>,
+) -> Result<Answer, Refused> {
+    let Some(ty) = &function.result else {
+        return Ok(Answer::Nothing);
+    };
+    let cannot_cross = |CannotCross(cause)| Refused::Because(format!("its result: {cause}"));
+    let words = words.and_then(|words| words.result.as_ref());
+    let shape = shapes.shape(ty, words).map_err(cannot_cross)?;
+    Ok(match shape.kind {
+        Kind::Result { ok, err } => Answer::Fallible {
+            ok: ok.map(|ok| *ok),
+            err: err.map(|err| *err),
+        },
+        _ => Answer::Value(shape),
+    })
+}
+
+/// What the doc comment of a function says.
+struct About {
+    doc: Doc,
+}
+
+/// What the doc comment of a function says about one of its parameters.
+#[derive(Default)]
+struct Said<'a> {
+    name: Option<&'a str>,
+    docs: Option<&'a str>,
+    rules: Vec<(&'a str, &'a str)>,
+}
+
+impl About {
+    fn of(words: Option<&Function>) -> Result<Self, Refused> {
+        let doc = words.map(|words| Doc::of(&words.docs)).unwrap_or_default();
+        if doc.tag("hidden").is_some() {
+            return Err(Refused::Hidden);
+        }
+        // Leaving a restriction out would open the tool to callers whom its author shuts out.
+        for tag in ["scope", "permission", "role"] {
+            if doc.tag(tag).is_some() {
+                return Err(Refused::Because(format!(
+                    "it is restricted by `@{tag}`, which this host cannot enforce yet"
+                )));
+            }
+        }
+        Ok(Self { doc })
+    }
+
+    fn annotations(&self) -> Annotations {
+        let says = |tag| self.doc.tag(tag).map(|_| true);
+        Annotations {
+            read_only: says("readonly"),
+            destructive: says("destructive"),
+            idempotent: says("idempotent"),
+            open_world: says("open-world"),
+        }
+    }
+
+    /// `@param name text`, `@param name as json_name text`, and rules: `@min-length name 1`.
+    fn parameter(&self, name: &str) -> Said<'_> {
+        let mut said = Said::default();
+        for tag in &self.doc.tags {
+            let (subject, rest) = first_word(&tag.value);
+            if subject != name {
+                continue;
+            }
+            if tag.name == "param" {
+                let (renamed, text) = match first_word(rest) {
+                    ("as", rest) => {
+                        let (name, text) = first_word(rest);
+                        (Some(name), text)
+                    }
+                    _ => (None, rest),
+                };
+                said.name = renamed.filter(|name| !name.is_empty());
+                said.docs = Some(text).filter(|text| !text.is_empty());
+            } else if is_rule(&tag.name) {
+                said.rules.push((&tag.name, rest));
+            }
+        }
+        said
+    }
+
+    /// What is wrong with the tags of a function.
+    fn mistakes<'a>(&'a self, function: &'a Function) -> impl Iterator<Item = String> + 'a {
+        self.doc.tags.iter().filter_map(move |tag| {
+            let (subject, _) = first_word(&tag.value);
+            match &*tag.name {
+                "title" | "name" | "readonly" | "destructive" | "idempotent" | "open-world"
+                | "hidden" => None,
+                name if name == "param" || is_rule(name) => {
+                    let known = function.params.iter().any(|param| param.name == subject);
+                    (!known).then(|| format!("`@{name}` names no parameter of it: `{subject}`"))
+                }
+                name => Some(format!("unknown tag `@{name}`")),
+            }
+        })
+    }
+}
+
+fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim())
+}

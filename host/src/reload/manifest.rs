@@ -1,0 +1,45 @@
+//! The operator's word on one service, `mcp/<service>.toml`.
+
+use serde::Deserialize;
+
+use crate::value::NameCase;
+
+/// What the operator says of a service. Without a file, nothing is said.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Manifest {
+    /// How the service spells its names in JSON.
+    pub(super) case: NameCase,
+}
+
+impl Manifest {
+    /// Reads a manifest. What is wrong with it is said with its line and column.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let text =
+            std::str::from_utf8(bytes).map_err(|cause| format!("it is not UTF-8: {cause}"))?;
+        toml::from_str(text).map_err(|cause| cause.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_is_refused_with_its_place() {
+        let read = |text: &str| Manifest::read(text.as_bytes());
+        assert_eq!(read("").map(|it| it.case), Ok(NameCase::Camel));
+        assert_eq!(
+            read("case = \"snake_case\"").map(|it| it.case),
+            Ok(NameCase::Snake)
+        );
+        for wrong in [
+            "\n\ncsae = \"snake_case\"",
+            "\n\ncase = \"Snake\"",
+            "\n\ncase",
+        ] {
+            let error = read(wrong).unwrap_err();
+            assert!(error.contains("line 3"), "{error}");
+        }
+    }
+}

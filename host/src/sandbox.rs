@@ -1,0 +1,81 @@
+//! One call, one sandbox: compiling a component, and calling its exports, each call in a store of
+//! its own that is dropped when the call ends.
+//!
+//! This module knows wasmtime and the WIT that a service may import. It does not know MCP, JSON or
+//! HTTP, and it learns who is calling only as a verified [`Principal`](crate::auth::Principal).
+
+mod bindings;
+mod call;
+mod code_cache;
+mod engine;
+mod failure;
+mod imports;
+mod limits;
+mod program;
+mod stderr;
+
+use std::io;
+use std::path::PathBuf;
+
+use tokio::sync::Semaphore;
+
+pub use failure::Failure;
+pub use limits::Limits;
+pub use program::{Compiler, Export, Identity, NotLoaded, Program};
+
+use crate::auth::Auth;
+use engine::Ticker;
+
+/// Where calls run: a pool of slots, and the clock that ends what runs too long.
+pub struct Sandbox {
+    engine: wasmtime::Engine,
+    auth: Auth,
+    slots: Semaphore,
+    _ticker: Ticker,
+}
+
+/// How to set up a [`Compiler`] and its [`Sandbox`].
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The number of calls that may run at once; more wait for a slot.
+    pub slots: u32,
+    /// Where compiled code is kept between starts; none keeps it in memory only.
+    pub cache: Option<PathBuf>,
+}
+
+/// Why calls cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// The engine refused its settings, or the machine lacks the address space for the pool.
+    #[error("the WebAssembly engine could not start with {slots} slots: {cause:#}")]
+    Engine {
+        /// The number of slots asked for.
+        slots: u32,
+        /// What the engine says.
+        cause: wasmtime::Error,
+    },
+    /// The thread that measures running time could not be started.
+    #[error("the thread that measures running time could not start: {0}")]
+    Ticker(io::Error),
+    /// The folder for compiled code cannot be used.
+    #[error("the folder for compiled code, `{}`, cannot be used: {cause}", path.display())]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: io::Error,
+    },
+}
+
+impl Sandbox {
+    /// Starts the clock. The sandbox runs what this compiler loads, and nothing else.
+    pub fn new(compiler: &Compiler, auth: Auth) -> Result<Self, NotStarted> {
+        let engine = compiler.engine().clone();
+        Ok(Self {
+            _ticker: Ticker::start(&engine).map_err(NotStarted::Ticker)?,
+            slots: Semaphore::new(compiler.slots()),
+            engine,
+            auth,
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! One call: a store, an instance, a deadline; and everything dropped at the end.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::failure::OutOfTime;
+use super::imports::auth::AuthUser;
+use super::limits::Meter;
+use super::program::{Export, Identity};
+use super::stderr::Stderr;
+use super::{Failure, Limits, Sandbox};
+use crate::auth::{Auth, Principal};
+
+/// How many resources a guest may hold at once.
+const HANDLES: usize = 1_000;
+
+/// What the host knows of one call: the data of its store.
+pub(super) struct Call {
+    pub(super) caller: Option<Arc<Principal>>,
+    pub(super) auth: Auth,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    meter: Meter,
+}
+
+impl WasiView for Call {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// What a call leaves behind, for telling why it ended.
+pub(super) struct Ended {
+    pub(super) ran_out_of_memory: bool,
+    pub(super) stderr: String,
+}
+
+impl Sandbox {
+    /// Calls an export in a store of its own, and lends it the caller's identity if its signature
+    /// asks for one. Dropping the future stops the guest and frees all that it has.
+    pub async fn call(
+        &self,
+        export: &Export,
+        arguments: Vec<Val>,
+        caller: Option<Arc<Principal>>,
+        limits: &Limits,
+    ) -> Result<Vec<Val>, Failure> {
+        let deadline = Instant::now() + limits.timeout;
+        // Two clocks, because each is blind where the other sees: the epoch ends a guest that
+        // computes, the timer one that waits.
+        let _slot = tokio::time::timeout(limits.timeout, self.slots.acquire())
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(Failure::Busy)?;
+        let stderr = Stderr::default();
+        let mut store = self.store(caller, limits, deadline, &stderr);
+        let outcome =
+            tokio::time::timeout_at(deadline.into(), run(&mut store, export, arguments)).await;
+        match outcome {
+            Ok(Ok(results)) => Ok(results),
+            Ok(Err(error)) => {
+                let ended = Ended {
+                    ran_out_of_memory: store.data().meter.ran_out(),
+                    stderr: stderr.text(),
+                };
+                Err(Failure::of(&error, &ended, limits))
+            }
+            Err(_elapsed) => Err(Failure::OutOfTime {
+                limit: limits.timeout,
+            }),
+        }
+    }
+
+    fn store(
+        &self,
+        caller: Option<Arc<Principal>>,
+        limits: &Limits,
+        deadline: Instant,
+        stderr: &Stderr,
+    ) -> Store<Call> {
+        let mut store = Store::new(
+            &self.engine,
+            Call {
+                caller,
+                auth: self.auth.clone(),
+                wasi: WasiCtxBuilder::new().stderr(stderr.clone()).build(),
+                table: ResourceTable::new(),
+                meter: Meter::new(limits),
+            },
+        );
+        store.limiter(|call| &mut call.meter);
+        store.set_hostcall_fuel(limits.crossing());
+        store.set_max_component_handles(HANDLES);
+        store.epoch_deadline_callback(move |_| {
+            if Instant::now() < deadline {
+                Ok(UpdateDeadline::Yield(1))
+            } else {
+                Err(OutOfTime.into())
+            }
+        });
+        store.set_epoch_deadline(1);
+        store
+    }
+}
+
+async fn run(
+    store: &mut Store<Call>,
+    export: &Export,
+    mut arguments: Vec<Val>,
+) -> wasmtime::Result<Vec<Val>> {
+    let instance = export.pre.instantiate_async(&mut *store).await?;
+    let function = instance
+        .get_func(&mut *store, export.index)
+        .ok_or_else(|| wasmtime::format_err!("the export was found at load and is gone now"))?;
+    if let Some(identity) = export.identity {
+        let lent = lend(store, identity)?;
+        arguments.insert(identity.position.min(arguments.len()), lent);
+    }
+    let mut results = vec![Val::Bool(false); export.results];
+    function
+        .call_async(&mut *store, &arguments, &mut results)
+        .await?;
+    Ok(results)
+}
+
+/// The handle of the caller, for the parameter that asks for it. An owned handle is lent for the
+/// call when the parameter is a borrow, and goes with the store.
+fn lend(store: &mut Store<Call>, identity: Identity) -> wasmtime::Result<Val> {
+    if store.data().caller.is_none() && identity.optional {
+        return Ok(Val::Option(None));
+    }
+    let user = ResourceAny::try_from_resource(Resource::<AuthUser>::new_own(0), &mut *store)?;
+    let user = Val::Resource(user);
+    Ok(if identity.optional {
+        Val::Option(Some(Box::new(user)))
+    } else {
+        user
+    })
+}

@@ -1,0 +1,154 @@
+//! How a call can end without a result, in words for the caller and words for the log.
+
+use std::time::Duration;
+
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+use super::call::Ended;
+use super::limits::Limits;
+
+/// Why a call gave no result. `Display` is for the caller: it names the limit, and nothing of the
+/// host or of what the guest printed. [`Failure::detail`] is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No slot came free in time.
+    #[error("the server is busy: every place for a call is taken; try again in a moment")]
+    Busy,
+    /// The deadline passed.
+    #[error("it was stopped after {}, the longest a call of it may take", seconds(*limit))]
+    OutOfTime {
+        /// The limit that was reached.
+        limit: Duration,
+    },
+    /// The guest asked for more memory than it may have, and ended over it.
+    #[error("it was stopped because it needed more than {}, its limit of memory", bytes(*limit))]
+    OutOfMemory {
+        /// The limit that was reached, in bytes.
+        limit: usize,
+        /// What the engine and the guest said.
+        detail: String,
+    },
+    /// The result is too large.
+    #[error("its result is larger than {}, the limit for a result", bytes(*limit))]
+    OutputTooLarge {
+        /// The limit that was reached, in bytes.
+        limit: usize,
+    },
+    /// The guest ended its program.
+    #[error("it ended its program with exit code {code} instead of returning")]
+    Exited {
+        /// The exit code.
+        code: i32,
+        /// What the guest said.
+        detail: String,
+    },
+    /// The guest did not let go of the caller's identity.
+    #[error("it kept the handle of the user it was lent; a tool must drop it before it returns")]
+    KeptIdentity,
+    /// The guest trapped: it panicked, or did what no program may do.
+    #[error("it was stopped by a fault of its own: {}", fault(*trap))]
+    Trapped {
+        /// The kind of fault, when the engine names one.
+        trap: Option<Trap>,
+        /// What the engine and the guest said.
+        detail: String,
+    },
+}
+
+impl Failure {
+    /// What the operator should see beyond the text for the caller: the engine's account, with the
+    /// guest's backtrace, and the end of what the guest wrote to its standard error.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::OutOfMemory { detail, .. }
+            | Self::Exited { detail, .. }
+            | Self::Trapped { detail, .. } => Some(detail),
+            Self::Busy
+            | Self::OutOfTime { .. }
+            | Self::OutputTooLarge { .. }
+            | Self::KeptIdentity => None,
+        }
+    }
+
+    /// Finds out what an error of the engine means.
+    pub(super) fn of(error: &wasmtime::Error, ended: &Ended, limits: &Limits) -> Self {
+        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            return Self::Busy;
+        }
+        if error.is::<OutOfTime>() {
+            return Self::OutOfTime {
+                limit: limits.timeout,
+            };
+        }
+        let detail = detail(error, &ended.stderr);
+        if ended.ran_out_of_memory {
+            return Self::OutOfMemory {
+                limit: limits.memory,
+                detail,
+            };
+        }
+        if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+            return Self::Exited {
+                code: *code,
+                detail,
+            };
+        }
+        let trap = error.downcast_ref::<Trap>().copied();
+        if trap.is_none() {
+            // The engine has no types for these two.
+            let text = error.root_cause().to_string();
+            if text.contains("borrow handles still remain") {
+                return Self::KeptIdentity;
+            }
+            if text.contains("fuel allocated for hostcalls has been exhausted") {
+                return Self::OutputTooLarge {
+                    limit: limits.output,
+                };
+            }
+        }
+        Self::Trapped { trap, detail }
+    }
+}
+
+/// What the epoch callback returns to end a call whose time is up.
+#[derive(Debug, thiserror::Error)]
+#[error("out of time")]
+pub(super) struct OutOfTime;
+
+fn detail(error: &wasmtime::Error, stderr: &str) -> String {
+    if stderr.is_empty() {
+        format!("{error:?}")
+    } else {
+        format!("{error:?}\nstandard error: {stderr}")
+    }
+}
+
+fn fault(trap: Option<Trap>) -> String {
+    match trap {
+        Some(Trap::UnreachableCodeReached) => "it panicked or aborted".into(),
+        Some(Trap::MemoryOutOfBounds) => {
+            "it ran out of stack, or touched memory that it does not own".into()
+        }
+        Some(Trap::StackOverflow) => "it ran out of stack".into(),
+        Some(trap) => trap.to_string(),
+        None => "the operator's log has the cause".into(),
+    }
+}
+
+fn seconds(limit: Duration) -> String {
+    let milliseconds = limit.as_millis();
+    if milliseconds.is_multiple_of(1000) {
+        format!("{} s", milliseconds / 1000)
+    } else {
+        format!("{milliseconds} ms")
+    }
+}
+
+fn bytes(limit: usize) -> String {
+    match (limit.is_multiple_of(1 << 20), limit.is_multiple_of(1 << 10)) {
+        (true, _) => format!("{} MiB", limit >> 20),
+        (false, true) => format!("{} KiB", limit >> 10),
+        (false, false) => format!("{limit} bytes"),
+    }
+}

@@ -1,0 +1,21 @@
+//! What a guest may import, one capability per file. Everything is linked for everybody: an import
+//! that is linked is not yet granted, and what is not granted is refused when it is used.
+
+pub(super) mod auth;
+mod session;
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Engine, Result};
+
+use super::bindings::cloister::mcp;
+use super::call::Call;
+
+/// A linker that has all of them. WASI comes with nothing behind it: no files, no environment, no
+/// network.
+pub(super) fn linker(engine: &Engine) -> Result<Linker<Call>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    mcp::auth::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    mcp::session::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    Ok(linker)
+}

@@ -1,0 +1,158 @@
+//! A component, compiled and linked: what is made once, so that a call only has to instantiate.
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+
+use super::call::Call;
+use super::code_cache::CodeCache;
+use super::{NotStarted, Settings, engine, imports};
+
+/// Makes programs of components.
+pub struct Compiler {
+    engine: Engine,
+    linker: Linker<Call>,
+    cache: Option<CodeCache>,
+    slots: u32,
+}
+
+impl Compiler {
+    /// Makes the engine with its pool, and links what services may import.
+    pub fn new(settings: &Settings) -> Result<Self, NotStarted> {
+        let refused = |cause| NotStarted::Engine {
+            slots: settings.slots,
+            cause,
+        };
+        let engine = engine::engine(settings.slots).map_err(refused)?;
+        let linker = imports::linker(&engine).map_err(refused)?;
+        let open = |path: &std::path::PathBuf| {
+            CodeCache::open(path, &engine).map_err(|cause| NotStarted::Cache {
+                path: path.clone(),
+                cause,
+            })
+        };
+        Ok(Self {
+            cache: settings.cache.as_ref().map(open).transpose()?,
+            slots: settings.slots,
+            linker,
+            engine,
+        })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        usize::try_from(self.slots).unwrap_or(usize::MAX)
+    }
+
+    /// Compiles a component, or takes its code from the cache, and links it. This takes from a
+    /// tenth of a millisecond to several seconds: call it off the async threads.
+    pub fn load(&self, wasm: &[u8]) -> Result<Program, NotLoaded> {
+        if Engine::detect_precompiled(wasm).is_some() {
+            return Err(NotLoaded::Compiled);
+        }
+        // Behind the magic number and the version stands the layer: 0 for a core module, 1 for a
+        // component.
+        match wasm.first_chunk::<8>() {
+            Some([0, b'a', b's', b'm', _, _, 1, 0]) => {}
+            Some([0, b'a', b's', b'm', _, _, 0, 0]) => return Err(NotLoaded::CoreModule),
+            None if HEADER.starts_with(wasm) => {
+                return Err(NotLoaded::Invalid(format!(
+                    "it has only {} bytes",
+                    wasm.len()
+                )));
+            }
+            Some(_) | None => return Err(NotLoaded::NotWasm),
+        }
+        let component = match &self.cache {
+            Some(cache) => cache.component(&self.engine, wasm),
+            None => Component::from_binary(&self.engine, wasm),
+        };
+        let component = component.map_err(|cause| NotLoaded::Invalid(format!("{cause:#}")))?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|cause| NotLoaded::Import(format!("{cause:#}")))?;
+        Ok(Program { component, pre })
+    }
+}
+
+/// How every component begins.
+const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// A component that is ready to be called.
+#[derive(Clone)]
+pub struct Program {
+    component: Component,
+    pre: InstancePre<Call>,
+}
+
+/// One function of a [`Program`], looked up once.
+#[derive(Clone)]
+pub struct Export {
+    pub(super) pre: InstancePre<Call>,
+    pub(super) index: ComponentExportIndex,
+    pub(super) results: usize,
+    pub(super) identity: Option<Identity>,
+}
+
+/// Where a function takes the caller's identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The index among all parameters.
+    pub position: usize,
+    /// Whether it is an `option`.
+    pub optional: bool,
+}
+
+/// Why a file is not a program that this host can run.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLoaded {
+    /// Already compiled code, which could be anything.
+    #[error(
+        "it is compiled code, which this host does not take from files: put the component here instead"
+    )]
+    Compiled,
+    /// A core module.
+    #[error(
+        "it is a core module, not a component: build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// Something else altogether.
+    #[error("it is not WebAssembly: only components belong in this folder")]
+    NotWasm,
+    /// A component that does not validate, or one that was cut short.
+    #[error("it is not a valid component, or was not copied whole: {0}; build it or copy it again")]
+    Invalid(String),
+    /// A component that needs what the host does not have.
+    #[error("it imports what this host does not provide: {0}")]
+    Import(String),
+}
+
+impl Program {
+    /// Looks up a function, in an exported interface by its full name
+    /// (`acme:weather/weather@1.0.0`) or, without one, among the exports of the world itself.
+    pub fn export(
+        &self,
+        interface: Option<&str>,
+        function: &str,
+        identity: Option<Identity>,
+    ) -> Option<Export> {
+        let instance = match interface {
+            Some(interface) => Some(self.component.get_export_index(None, interface)?),
+            None => None,
+        };
+        let (item, index) = self.component.get_export(instance.as_ref(), function)?;
+        let ComponentItem::ComponentFunc(function) = item else {
+            return None;
+        };
+        Some(Export {
+            pre: self.pre.clone(),
+            index,
+            results: function.results().len(),
+            identity,
+        })
+    }
+}
