@@ -9,20 +9,21 @@ target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 _default:
     @just --list --unsorted
 
-# build the services in mcp/ to mcp/<name>.wasm, and the guests of the tests
+# build each service in mcp/<name>/ to mcp/<name>.wasm, and the guests of the tests
 build-guests:
     #!/usr/bin/env bash
     set -euo pipefail
-    packages=(-p cloister-auth -p cloister-demo)
-    for manifest in tests/guests/*/Cargo.toml; do
-        if [[ -f $manifest ]]; then
-            packages+=(-p "$(sed -n 's/^name *= *"\(.*\)"/\1/p' "$manifest" | head -n 1)")
-        fi
+    package() { sed -n 's/^name *= *"\(.*\)"/\1/p' "$1" | head -n 1; }
+    packages=()
+    for manifest in mcp/*/Cargo.toml tests/guests/*/Cargo.toml; do
+        packages+=(-p "$(package "$manifest")")
     done
     cargo build --profile guest --target wasm32-wasip2 "${packages[@]}"
     # A host that is running watches mcp/: it never sees half a file, nor a new one that says the same.
-    for service in auth demo; do
-        built="{{ target }}/wasm32-wasip2/guest/cloister_$service.wasm"
+    for manifest in mcp/*/Cargo.toml; do
+        service=$(basename "$(dirname "$manifest")")
+        built=$(package "$manifest")
+        built="{{ target }}/wasm32-wasip2/guest/${built//-/_}.wasm"
         if ! cmp -s "$built" "mcp/$service.wasm"; then
             cp "$built" "mcp/.$service.new"
             mv -f "mcp/.$service.new" "mcp/$service.wasm"
@@ -37,6 +38,7 @@ run *ARGS:
 test: build-guests
     #!/usr/bin/env bash
     set -euo pipefail
+    cargo build --workspace --bin cloister
     if command -v cargo-nextest >/dev/null; then
         cargo nextest run --workspace
     else

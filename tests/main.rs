@@ -1,1 +1,12 @@
-fn main(){}
+//! The whole host, driven as its users drive it: real components, real HTTP, real tokens.
+
+mod auth_service; // refreshing tokens through a tool
+mod commands; // the binary: banner, flags, mistakes
+mod concurrency; // many callers at once, while services are replaced
+mod discovery; // files that come, change and go
+mod endpoint; // what is answered to those who do not know the protocol
+mod failures; // tools that fail, and what callers are told
+mod harness; // a host, a folder, callers
+mod identity; // who is calling, and who is turned away
+mod revisions; // clients of every age
+mod tools; // what a tool looks like from outside, and calling it

@@ -1,0 +1,14 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod auth;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod host;
+pub mod http;
+pub mod issuer;
+pub mod protocol;
+pub mod reload;
+pub mod sandbox;
+pub mod telemetry;
+pub mod value;

@@ -1,2 +1,7 @@
-fn main() { println!("{:?}", wasmtime::Engine::default().precompile_compatibility_hash().type_id()); }
-use std::any::Any;
+//! The command `cloister`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cloister::cli::main()
+}

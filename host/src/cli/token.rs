@@ -1,0 +1,134 @@
+//! `cloister token`: a token for any user, from the development issuer of a host that runs here.
+
+use std::io::Write;
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::header::AUTHORIZATION;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::runtime;
+use url::Url;
+
+use super::Failure;
+use crate::config;
+use crate::issuer;
+
+/// How long the host may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Args)]
+pub(super) struct Wanted {
+    /// The user's id
+    #[arg(long, value_name = "ID", default_value = issuer::User::ADA.id)]
+    sub: String,
+    /// The user's e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// The user's given name
+    #[arg(long, value_name = "NAME")]
+    first_name: Option<String>,
+    /// The user's family name
+    #[arg(long, value_name = "NAME")]
+    last_name: Option<String>,
+    /// How long the token is good, such as `60s` or `8h`
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    ttl: String,
+    /// Where the host is [environment: CLOISTER_URL]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CLOISTER_URL",
+        default_value = "http://localhost:3000"
+    )]
+    url: Url,
+}
+
+/// Asks for the token and prints it, and nothing else.
+pub(super) fn print(wanted: &Wanted) -> Result<(), Failure> {
+    let ttl: config::Duration = wanted
+        .ttl
+        .parse()
+        .map_err(|cause| Failure(format!("`--ttl`: {cause}")))?;
+    let token = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(mint(wanted, ttl.0))?;
+    writeln!(std::io::stdout(), "{token}")?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    authorization_servers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Minted {
+    token: String,
+}
+
+async fn mint(wanted: &Wanted, ttl: Duration) -> Result<String, Failure> {
+    let client = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    let host = &wanted.url;
+    let unreachable = |cause: reqwest::Error| {
+        Failure(format!(
+            "no host answers at {host}: {}; start one with `cargo run`, or name another with `--url`",
+            cause.without_url()
+        ))
+    };
+    let metadata: Metadata = client
+        .get(host.join("/.well-known/oauth-protected-resource/mcp")?)
+        .send()
+        .await
+        .and_then(reqwest::Response::error_for_status)
+        .map_err(unreachable)?
+        .json()
+        .await
+        .map_err(unreachable)?;
+    let server = metadata
+        .authorization_servers
+        .first()
+        .ok_or_else(|| Failure(format!("the host at {host} names no issuer")))?;
+    let server = Url::parse(server)?;
+    // The key must not go anywhere but to the issuer that made it.
+    let port = server
+        .port()
+        .filter(|_| server.scheme() == "http" && server.host_str() == Some("127.0.0.1"))
+        .ok_or_else(|| {
+            Failure(format!(
+                "the host at {host} trusts {server}, which is no development issuer; get a token there"
+            ))
+        })?;
+    let key = issuer::key_on_port(port).map_err(|cause| {
+        Failure(format!(
+            "the key of the development issuer on port {port} cannot be read: {cause}; run this as the user who runs the host"
+        ))
+    })?;
+    let answer = client
+        .post(server.join("/development/token")?)
+        .header(AUTHORIZATION, format!("Bearer {}", key.expose_secret()))
+        .json(&json!({
+            "sub": wanted.sub,
+            "email": wanted.email,
+            "first_name": wanted.first_name,
+            "last_name": wanted.last_name,
+            "ttl_seconds": ttl.as_secs().max(1),
+        }))
+        .send()
+        .await
+        .map_err(unreachable)?;
+    if !answer.status().is_success() {
+        return Err(Failure(format!(
+            "the development issuer refused: {}",
+            answer.text().await.map_err(unreachable)?
+        )));
+    }
+    let minted: Minted = answer.json().await.map_err(unreachable)?;
+    Ok(minted.token)
+}

@@ -1,0 +1,270 @@
+//! Settings: what was typed, in four places, and what it means.
+//!
+//! A flag beats the environment, the environment beats `.env`, and all of them beat
+//! `cloister.toml`. All mistakes are reported at once, each with its place. The settings are read
+//! once; each part of the host gets its own slice of them.
+
+mod given;
+mod kinds;
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::auth::{OAuthClient, settings as clerk};
+use crate::sandbox::Limits;
+pub use given::{Flag, Given, Mistake, SETTINGS, Setting};
+pub use kinds::{Bytes, Duration, Listen};
+
+/// What the host was asked to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// The folder of services.
+    pub mcp_dir: PathBuf,
+    /// Where compiled code is kept between starts.
+    pub cache_dir: Option<PathBuf>,
+    /// Whether a start without a configured issuer is refused.
+    pub production: bool,
+    /// The URL that callers type, where it differs from what the host can see.
+    pub public_url: Option<Url>,
+    /// Origins of web pages that may call, besides the host's own.
+    pub allowed_origins: Vec<String>,
+    /// Who signs tokens; none starts the development issuer.
+    pub issuer: Option<String>,
+    /// The origins that session tokens may have been minted for; empty allows all.
+    pub authorized_parties: Vec<String>,
+    /// The audiences of id tokens that are accepted; empty refuses all id tokens.
+    pub id_token_audiences: Vec<String>,
+    /// The OAuth client that refreshes tokens.
+    pub client: Option<OAuthClient>,
+    /// The key to the issuer's Backend API.
+    pub secret_key: Option<SecretString>,
+    /// What one call may use.
+    pub limits: Limits,
+    /// How many calls may run at once.
+    pub calls: u32,
+    /// The largest body of a request, in bytes.
+    pub body: usize,
+    /// Which log lines are written.
+    pub log: String,
+    /// Whether log lines are JSON.
+    pub log_json: bool,
+}
+
+impl Config {
+    /// Finds out what the settings mean.
+    pub fn read(given: &Given) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = given.mistakes().to_vec();
+        let mut reader = Reader {
+            given,
+            mistakes: &mut mistakes,
+        };
+        let config = Self {
+            listen: reader.listen(),
+            mcp_dir: reader.text("mcp_dir").unwrap_or("mcp").into(),
+            cache_dir: match reader.text("cache_dir") {
+                Some("none") => None,
+                Some(path) => Some(path.into()),
+                None => dirs::cache_dir().map(|cache| cache.join("cloister")),
+            },
+            production: reader.parsed("production").unwrap_or(false),
+            public_url: reader.public_url(),
+            allowed_origins: reader.list("allowed_origins"),
+            issuer: reader.issuer(),
+            authorized_parties: reader.list("clerk.authorized_parties"),
+            id_token_audiences: reader.list("clerk.id_token_audiences"),
+            client: reader.client(),
+            secret_key: reader.text("clerk.secret_key").map(SecretString::from),
+            limits: reader.limits(),
+            calls: reader.within("limits.calls", 1, 10_000).unwrap_or(1_000),
+            body: reader
+                .parsed::<Bytes>("limits.body")
+                .map_or(4 << 20, |bytes| bytes.0),
+            log: reader.text("log").unwrap_or("info").to_owned(),
+            log_json: reader.one_of("log_format", ["text", "json"]) == Some("json"),
+        };
+        if config.production && config.issuer.is_none() {
+            reader.mistake(
+                "production",
+                "a production host needs an issuer: set CLERK_PUBLISHABLE_KEY, CLERK_FRONTEND_API or CLERK_ISSUER",
+            );
+        }
+        if config.issuer.is_none() && !config.listen.is_loopback() {
+            reader.mistake(
+                "listen",
+                "the development issuer serves loopback addresses only: set CLERK_PUBLISHABLE_KEY, CLERK_FRONTEND_API or CLERK_ISSUER, or listen on localhost",
+            );
+        }
+        if mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(mistakes)
+        }
+    }
+}
+
+/// Reads settings one by one and keeps what is wrong with them.
+struct Reader<'a> {
+    given: &'a Given,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+impl<'a> Reader<'a> {
+    fn text(&self, key: &str) -> Option<&'a str> {
+        self.given.get(key).map(|value| &*value.text)
+    }
+
+    fn mistake(&mut self, key: &str, problem: impl Into<String>) {
+        self.mistakes.push(Mistake {
+            place: self
+                .given
+                .get(key)
+                .map_or_else(|| format!("setting `{key}`"), |value| value.place.clone()),
+            problem: problem.into(),
+        });
+    }
+
+    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, key: &str) -> Option<T> {
+        match self.text(key)?.parse() {
+            Ok(value) => Some(value),
+            Err(cause) => {
+                self.mistake(key, format!("{cause}"));
+                None
+            }
+        }
+    }
+
+    fn within(&mut self, key: &str, least: u32, most: u32) -> Option<u32> {
+        let value: u32 = self.parsed(key)?;
+        if (least..=most).contains(&value) {
+            Some(value)
+        } else {
+            self.mistake(key, format!("must be from {least} to {most}, got {value}"));
+            None
+        }
+    }
+
+    fn one_of<const N: usize>(&mut self, key: &str, choices: [&str; N]) -> Option<&'a str> {
+        let value = self.text(key)?;
+        if choices.contains(&value) {
+            Some(value)
+        } else {
+            self.mistake(
+                key,
+                format!("expected one of `{}`, got `{value}`", choices.join("`, `")),
+            );
+            None
+        }
+    }
+
+    fn list(&self, key: &str) -> Vec<String> {
+        self.text(key)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn listen(&mut self) -> Listen {
+        let listen: Listen = self.parsed("listen").unwrap_or_default();
+        match self.parsed("port") {
+            // The more exact setting wins when both are given.
+            Some(port) if self.text("listen").is_none() => listen.with_port(port),
+            Some(_) | None => listen,
+        }
+    }
+
+    fn public_url(&mut self) -> Option<Url> {
+        let url: Url = self.parsed("public_url")?;
+        let problem = if !matches!(url.scheme(), "http" | "https") {
+            "must begin with `https://` or `http://`"
+        } else if url.path().ends_with('/') {
+            "must be the whole URL of the endpoint, without a slash at the end: `https://tools.example.com/mcp`"
+        } else if url.query().is_some() || url.fragment().is_some() {
+            "must have no query and no fragment"
+        } else {
+            return Some(url);
+        };
+        self.mistake("public_url", problem);
+        None
+    }
+
+    /// The issuer may be named in three ways; those that are used must agree.
+    fn issuer(&mut self) -> Option<String> {
+        let mut found: Option<(&str, String)> = None;
+        for key in [
+            "clerk.issuer",
+            "clerk.frontend_api",
+            "clerk.publishable_key",
+        ] {
+            let Some(text) = self.text(key) else { continue };
+            let issuer = match key {
+                "clerk.issuer" => clerk::check_issuer(text),
+                "clerk.frontend_api" => clerk::issuer_from_frontend_api(text),
+                _ => clerk::issuer_from_publishable_key(text),
+            };
+            let issuer = match issuer {
+                Ok(issuer) => issuer,
+                Err(cause) => {
+                    self.mistake(key, cause.to_string());
+                    continue;
+                }
+            };
+            match &found {
+                Some((other, before)) if *before != issuer => {
+                    let place = self
+                        .given
+                        .get(other)
+                        .map(|value| value.place.clone())
+                        .unwrap_or_default();
+                    self.mistake(
+                        key,
+                        format!("names the issuer `{issuer}`, but {place} names `{before}`; keep one of them"),
+                    );
+                }
+                Some(_) => {}
+                None => found = Some((key, issuer)),
+            }
+        }
+        found.map(|(_, issuer)| issuer)
+    }
+
+    fn client(&mut self) -> Option<OAuthClient> {
+        let id = self.text("clerk.oauth_client_id");
+        let secret = self.text("clerk.oauth_client_secret");
+        match (id, secret) {
+            (Some(id), secret) => Some(OAuthClient {
+                id: id.to_owned(),
+                secret: secret.map(SecretString::from),
+            }),
+            (None, Some(_)) => {
+                self.mistake(
+                    "clerk.oauth_client_secret",
+                    "is of no use without CLERK_OAUTH_CLIENT_ID",
+                );
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn limits(&mut self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            timeout: self
+                .parsed::<Duration>("limits.timeout")
+                .map_or(default.timeout, |timeout| timeout.0),
+            memory: self
+                .parsed::<Bytes>("limits.memory")
+                .map_or(default.memory, |bytes| bytes.0),
+            output: self
+                .parsed::<Bytes>("limits.output")
+                .map_or(default.output, |bytes| bytes.0),
+        }
+    }
+}

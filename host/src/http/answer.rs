@@ -1,0 +1,119 @@
+//! Answers of the protocol as HTTP: statuses, challenges and content types.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::auth::{Challenge, Class, Denied};
+use crate::protocol::{Answer, Kind};
+
+/// How long a caller should wait who could not be told otherwise.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The two forms in which a client can take an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    /// A stream of events that has this one.
+    Events,
+}
+
+/// An answer of the protocol.
+pub(super) fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Response {
+    match answer.kind {
+        Kind::Done => body(StatusCode::OK, answer.body, form),
+        Kind::Accepted => StatusCode::ACCEPTED.into_response(),
+        Kind::Malformed => body(StatusCode::BAD_REQUEST, answer.body, Form::Json),
+        Kind::NoSuchMethod => body(StatusCode::NOT_FOUND, answer.body, Form::Json),
+        Kind::Unauthorized(denied) => unauthorized(denied, challenge),
+    }
+}
+
+/// A caller who is turned away (RFC 6750 §3; MCP 2026-07-28, authorization). The texts are those of
+/// the class; why exactly is in the log.
+pub(super) fn unauthorized(denied: Denied, challenge: &Challenge) -> Response {
+    let (status, error) = match denied.class {
+        Class::Missing => (StatusCode::UNAUTHORIZED, "unauthorized"),
+        Class::Expired | Class::Invalid => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        Class::Malformed => (StatusCode::BAD_REQUEST, "invalid_request"),
+        Class::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+    };
+    let body = json!({ "error": error, "error_description": denied.to_string() });
+    let mut response = (status, Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let challenge = challenge
+        .of(denied.class)
+        .and_then(|challenge| HeaderValue::try_from(challenge).ok());
+    if let Some(challenge) = challenge {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if denied.class == Class::Unavailable {
+        let wait = denied.retry_after.unwrap_or(RETRY).as_secs().max(1);
+        headers.insert(RETRY_AFTER, wait.into());
+    }
+    response
+}
+
+/// A refusal before the protocol saw the message. The body is a JSON-RPC error all the same:
+/// clients tell from it what kind of server they have met.
+pub(super) fn refusal(status: StatusCode, message: &str) -> Response {
+    error(status, -32600, message)
+}
+
+/// A header of the protocol that cannot be read (MCP 2026-07-28, transports).
+pub(super) fn header_mismatch(message: &str) -> Response {
+    error(StatusCode::BAD_REQUEST, -32020, message)
+}
+
+/// The endpoint takes one method.
+pub(super) fn method_not_allowed() -> Response {
+    let mut response = refusal(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "send each message with POST; this server opens no streams of its own",
+    );
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+/// Nothing is served there.
+pub(super) async fn not_found() -> Response {
+    refusal(
+        StatusCode::NOT_FOUND,
+        "nothing is served here; the endpoint is /mcp",
+    )
+}
+
+fn error(status: StatusCode, code: i64, message: &str) -> Response {
+    let error = json!({
+        "jsonrpc": "2.0",
+        "error": { "code": code, "message": message },
+    });
+    body(status, error.to_string().into_bytes(), Form::Json)
+}
+
+fn body(status: StatusCode, bytes: Vec<u8>, form: Form) -> Response {
+    let (content_type, bytes) = match form {
+        Form::Json => ("application/json", bytes),
+        Form::Events => {
+            // JSON is written on one line, so it is one event.
+            let mut event = b"event: message\ndata: ".to_vec();
+            event.extend(bytes);
+            event.extend(b"\n\n");
+            ("text/event-stream", event)
+        }
+    };
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,49 @@
+//! Who a request comes from, and what is said to a caller who is turned away
+//! (MCP 2026-07-28, authorization; RFC 6750).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Protocol;
+use super::message::{Request, object, present};
+use super::meta::Era;
+use super::reply::{Answer, Kind};
+use super::tools::Outcome;
+use crate::auth::{Bearer, Credentials, Denied, Presented, Via, bearer};
+
+/// The token that the transport found, and for a call also the one in `params._meta`, which clients
+/// use that cannot set headers.
+pub(super) fn credentials(request: &Request<'_>, header: Option<Bearer>) -> Credentials {
+    #[derive(Deserialize)]
+    struct Meta<'a> {
+        #[serde(borrow, default, deserialize_with = "present")]
+        authorization: Option<&'a RawValue>,
+    }
+    let meta = match request.params.meta {
+        Some(meta) if request.method == "tools/call" => {
+            // A `_meta` that cannot be read was refused before.
+            object::<Meta<'_>>(meta.get()).map_or(Presented::Absent, |meta| {
+                bearer::from_meta(meta.authorization)
+            })
+        }
+        Some(_) | None => Presented::Absent,
+    };
+    Credentials { header, meta }
+}
+
+impl Protocol {
+    /// The answer to a caller who is turned away. A token in the header, or none, is the transport's
+    /// business; one in `_meta` is answered as a failed call, which is what such clients understand.
+    pub(super) fn refuse(&self, denied: Denied, request: &Request<'_>, era: Era) -> Answer {
+        match denied.via {
+            Via::Header => Answer {
+                kind: Kind::Unauthorized(denied),
+                body: Vec::new(),
+            },
+            Via::Meta => {
+                let challenge = self.challenge.of(denied.class);
+                Outcome::denied(denied.class, challenge).answer(request.id, era)
+            }
+        }
+    }
+}

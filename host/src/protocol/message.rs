@@ -1,0 +1,172 @@
+//! JSON-RPC 2.0: what a body is, before anything is known of what it means.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::reply::Error;
+
+/// The longest id that is taken. It is sent back as it came, so it is bounded.
+const LONGEST_ID: usize = 256;
+
+/// One message, borrowed from the body.
+#[derive(Debug)]
+pub(super) enum Message<'a> {
+    Request(Request<'a>),
+    Notification,
+    Response,
+}
+
+/// A message that wants an answer.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    /// A string or an integer, byte for byte as the client wrote it.
+    pub(super) id: &'a RawValue,
+    pub(super) method: Cow<'a, str>,
+    pub(super) params: Params<'a>,
+}
+
+/// The members of `params` that some method knows. What is inside stays as it came until the method
+/// wants it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Params<'a> {
+    #[serde(borrow, rename = "_meta", deserialize_with = "present")]
+    pub(super) meta: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) name: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) arguments: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) cursor: Option<&'a RawValue>,
+    #[serde(borrow, rename = "protocolVersion", deserialize_with = "present")]
+    pub(super) protocol_version: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    jsonrpc: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// Reads an object. An array would do for a struct otherwise, member by member.
+pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
+    if text.trim_start().starts_with('{') {
+        serde_json::from_str(text)
+    } else {
+        // Whether it is JSON at all decides which error it is.
+        serde_json::from_str::<&RawValue>(text)?;
+        Err(serde::de::Error::custom("expected an object"))
+    }
+}
+
+/// Tells `null` from a member that is not there.
+pub(super) fn present<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(input).map(Some)
+}
+
+/// Why a body is no message, and the id to answer with where one could be read.
+pub(super) struct NoMessage<'a> {
+    error: Error,
+    id: Option<&'a RawValue>,
+}
+
+impl NoMessage<'_> {
+    pub(super) fn answer(self) -> super::Answer {
+        self.error.answer(self.id)
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Reads a body. It is parsed once; what it holds is borrowed from it.
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, NoMessage<'a>> {
+        let refuse = |error, id| Err(NoMessage { error, id });
+        let text = match std::str::from_utf8(body) {
+            Ok(text) => text,
+            Err(cause) => return refuse(Error::parse(&format!("not UTF-8: {cause}")), None),
+        };
+        let envelope: Envelope<'a> = match object(text) {
+            Ok(envelope) => envelope,
+            Err(cause) if cause.is_data() => {
+                let what = if text.trim_start().starts_with('[') {
+                    "a batch is not taken; send one message at a time".to_owned()
+                } else {
+                    cause.to_string()
+                };
+                return refuse(Error::invalid_request(&what), None);
+            }
+            Err(cause) => return refuse(Error::parse(&cause.to_string()), None),
+        };
+
+        let id = match envelope.id.map(readable_id) {
+            None => None,
+            Some(Ok(id)) => Some(id),
+            Some(Err(what)) => return refuse(Error::invalid_request(what), None),
+        };
+        if envelope.jsonrpc.as_deref() != Some("2.0") {
+            return refuse(Error::invalid_request("`jsonrpc` must be \"2.0\""), id);
+        }
+        let Some(method) = envelope.method else {
+            return if envelope.result.is_some() || envelope.error.is_some() {
+                Ok(Self::Response)
+            } else {
+                refuse(Error::invalid_request("`method` is missing"), id)
+            };
+        };
+        let Ok(method) = serde_json::from_str::<Text<'a>>(method.get()) else {
+            return refuse(Error::invalid_request("`method` must be a string"), id);
+        };
+        let params = match envelope.params.map(|params| object(params.get())) {
+            None => Params::default(),
+            Some(Ok(params)) => params,
+            Some(Err(cause)) => {
+                return refuse(
+                    Error::invalid_request(&format!(
+                        "`params` must be an object without repeated members: {cause}"
+                    )),
+                    id,
+                );
+            }
+        };
+        Ok(match id {
+            Some(id) => Self::Request(Request {
+                id,
+                method: method.0,
+                params,
+            }),
+            None => Self::Notification,
+        })
+    }
+}
+
+/// A string that is borrowed where it holds no escapes.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+fn readable_id(id: &RawValue) -> Result<&RawValue, &'static str> {
+    let text = id.get();
+    if text.len() > LONGEST_ID {
+        return Err("`id` is longer than 256 bytes");
+    }
+    let is_string = text.starts_with('"') && serde_json::from_str::<Text<'_>>(text).is_ok();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_string || is_integer {
+        Ok(id)
+    } else {
+        Err("`id` must be a string or an integer")
+    }
+}

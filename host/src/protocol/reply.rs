@@ -1,0 +1,175 @@
+//! Answers: results and errors as JSON-RPC writes them, and what kind of answer each is.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::meta::Era;
+use crate::auth::Denied;
+
+/// What a transport sends back.
+#[derive(Debug)]
+pub struct Answer {
+    /// What kind of answer it is; a transport with statuses chooses one by it.
+    pub kind: Kind,
+    /// One JSON object on one line; empty when there is nothing to say.
+    pub body: Vec<u8>,
+}
+
+/// The kinds of answers.
+#[derive(Debug)]
+pub enum Kind {
+    /// A result, or an error of the method itself.
+    Done,
+    /// The message was taken, and there is nothing to answer.
+    Accepted,
+    /// The message is not what this protocol takes.
+    Malformed,
+    /// A client that carries its own metadata asked for a method that is not served.
+    NoSuchMethod,
+    /// The caller must sign in, or sign in anew.
+    Unauthorized(Denied),
+}
+
+/// An error of the protocol. Errors of tools are results, so that a model can mend its call.
+#[derive(Debug)]
+pub(super) struct Error {
+    code: i64,
+    message: String,
+    data: Option<Value>,
+    kind: Kind,
+}
+
+impl Answer {
+    pub(super) fn accepted() -> Self {
+        Self {
+            kind: Kind::Accepted,
+            body: Vec::new(),
+        }
+    }
+
+    /// A result, for the request of that id.
+    pub(super) fn result(id: &RawValue, result: &(impl Serialize + ?Sized)) -> Self {
+        #[derive(Serialize)]
+        struct Reply<'a, R: ?Sized> {
+            jsonrpc: &'static str,
+            id: &'a RawValue,
+            result: &'a R,
+        }
+        let reply = Reply {
+            jsonrpc: "2.0",
+            id,
+            result,
+        };
+        match serde_json::to_vec(&reply) {
+            Ok(body) => Self {
+                kind: Kind::Done,
+                body,
+            },
+            Err(cause) => {
+                tracing::error!(%cause, "a result could not be written as JSON");
+                Error::internal("the result could not be written as JSON").answer(Some(id))
+            }
+        }
+    }
+}
+
+impl Error {
+    fn new(code: i64, kind: Kind, message: &str) -> Self {
+        Self {
+            code,
+            message: message.to_owned(),
+            data: None,
+            kind,
+        }
+    }
+
+    /// The body is not JSON.
+    pub(super) fn parse(cause: &str) -> Self {
+        Self::new(
+            -32700,
+            Kind::Malformed,
+            &format!("the body is not JSON: {cause}"),
+        )
+    }
+
+    /// The body is JSON, and no message.
+    pub(super) fn invalid_request(cause: &str) -> Self {
+        Self::new(
+            -32600,
+            Kind::Malformed,
+            &format!("not a JSON-RPC message: {cause}"),
+        )
+    }
+
+    /// A request carries metadata that it should not, or lacks what it must carry.
+    pub(super) fn envelope(cause: &str) -> Self {
+        Self::new(-32602, Kind::Malformed, cause)
+    }
+
+    /// The method is served, and cannot do anything with these params.
+    pub(super) fn invalid_params(cause: &str) -> Self {
+        Self::new(-32602, Kind::Done, cause)
+    }
+
+    /// Headers and body say different things.
+    pub(super) fn header_mismatch(cause: &str) -> Self {
+        Self::new(-32020, Kind::Malformed, cause)
+    }
+
+    /// The client speaks a revision that is not served.
+    pub(super) fn unsupported(cause: &str, data: &Value) -> Self {
+        Self {
+            data: Some(data.clone()),
+            ..Self::new(-32022, Kind::Malformed, cause)
+        }
+    }
+
+    /// Something went wrong that is no fault of the client.
+    pub(super) fn internal(cause: &str) -> Self {
+        Self::new(-32603, Kind::Done, cause)
+    }
+
+    /// The method is not served. Revision 2026-07-28 makes that known to the transport; those
+    /// before it answer in the message alone.
+    pub(super) fn no_such_method(method: &str, era: Era) -> Self {
+        let method: String = method.chars().take(64).collect();
+        let kind = match era {
+            Era::Modern => Kind::NoSuchMethod,
+            Era::Legacy(_) => Kind::Done,
+        };
+        Self::new(-32601, kind, &format!("method `{method}` is not served"))
+    }
+
+    /// The answer to the request of that id, or to one whose id could not be read.
+    pub(super) fn answer(self, id: Option<&RawValue>) -> Answer {
+        #[derive(Serialize)]
+        struct Reply<'a> {
+            jsonrpc: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            id: Option<&'a RawValue>,
+            error: Body<'a>,
+        }
+        #[derive(Serialize)]
+        struct Body<'a> {
+            code: i64,
+            message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            data: Option<&'a Value>,
+        }
+        let body = serde_json::to_vec(&Reply {
+            jsonrpc: "2.0",
+            id,
+            error: Body {
+                code: self.code,
+                message: &self.message,
+                data: self.data.as_ref(),
+            },
+        });
+        Answer {
+            kind: self.kind,
+            // These parts always serialize; an empty body is what is left if they ever do not.
+            body: body.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The result of a call: what the tool returned, or why it did not, in a form that a model can act
+//! on.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::super::lifecycle::{SERVER_INFO_KEY, server_info};
+use super::super::meta::Era;
+use super::super::reply::Answer;
+use crate::auth::Class;
+use crate::catalog::Tool;
+use crate::value::{Encoded, NotDecoded};
+
+/// What came of a call.
+pub(in crate::protocol) struct Outcome {
+    text: String,
+    structured: Option<Box<RawValue>>,
+    is_error: bool,
+    meta: serde_json::Map<String, Value>,
+}
+
+impl Outcome {
+    /// What the tool returned. A WIT `err` is a failed call.
+    pub(super) fn of(encoded: Encoded) -> Self {
+        match encoded {
+            Encoded::Done => Self::ok("ok".into(), None),
+            Encoded::Value { structured, text } => Self::ok(text, Some(structured)),
+            Encoded::Failed { text, error } => {
+                let mut outcome = Self::error(text);
+                if let Some(error) = error.and_then(|error| serde_json::from_str(error.get()).ok())
+                {
+                    outcome.meta.insert("cloister/error".into(), error);
+                }
+                outcome
+            }
+        }
+    }
+
+    /// The arguments do not fit.
+    pub(super) fn mistaken(name: &str, mistakes: &NotDecoded) -> Self {
+        Self::error(format!(
+            "the arguments do not fit the tool `{name}`\n{mistakes}"
+        ))
+    }
+
+    /// The tool gave no result.
+    pub(super) fn failed(tool: &Tool, cause: &dyn Display) -> Self {
+        Self::error(format!(
+            "the tool `{}` of the service `{}` gave no result: {cause}",
+            tool.name, tool.service
+        ))
+    }
+
+    /// The token in `_meta` was refused. The wording and the codes are those that clients of this
+    /// convention know.
+    pub(in crate::protocol) fn denied(class: Class, challenge: Option<String>) -> Self {
+        let (text, code, reason) = match class {
+            Class::Missing => (
+                "Authentication required. Please provide a valid token in _meta.authorization.token",
+                "MISSING_TOKEN",
+                "missing",
+            ),
+            Class::Expired => (
+                "Invalid or expired token. Please authenticate again.",
+                "INVALID_TOKEN",
+                "expired",
+            ),
+            Class::Invalid | Class::Malformed => (
+                "Invalid or expired token. Please authenticate again.",
+                "INVALID_TOKEN",
+                "invalid",
+            ),
+            Class::Unavailable => (
+                "Authentication is temporarily unavailable",
+                "AUTH_UNAVAILABLE",
+                "unavailable",
+            ),
+        };
+        let mut outcome = Self::error(format!("Error: {text}"));
+        outcome.meta.insert(
+            "cloister/auth".into(),
+            json!({ "code": code, "reason": reason }),
+        );
+        if let Some(challenge) = challenge {
+            outcome
+                .meta
+                .insert("mcp/www_authenticate".into(), json!([challenge]));
+        }
+        outcome
+    }
+
+    fn ok(text: String, structured: Option<Box<RawValue>>) -> Self {
+        Self {
+            text,
+            structured,
+            is_error: false,
+            meta: serde_json::Map::new(),
+        }
+    }
+
+    fn error(text: String) -> Self {
+        Self {
+            is_error: true,
+            ..Self::ok(text, None)
+        }
+    }
+
+    /// The reply to the request of that id.
+    pub(in crate::protocol) fn answer(mut self, id: &RawValue, era: Era) -> Answer {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct CallToolResult<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            result_type: Option<&'a str>,
+            content: [Text<'a>; 1],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            structured_content: Option<&'a RawValue>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            is_error: bool,
+            #[serde(rename = "_meta", skip_serializing_if = "serde_json::Map::is_empty")]
+            meta: serde_json::Map<String, Value>,
+        }
+        #[derive(Serialize)]
+        struct Text<'a> {
+            #[serde(rename = "type")]
+            kind: &'a str,
+            text: &'a str,
+        }
+        if era == Era::Modern {
+            self.meta.insert(SERVER_INFO_KEY.into(), server_info());
+        }
+        Answer::result(
+            id,
+            &CallToolResult {
+                result_type: (era == Era::Modern).then_some("complete"),
+                content: [Text {
+                    kind: "text",
+                    text: &self.text,
+                }],
+                structured_content: self
+                    .structured
+                    .as_deref()
+                    .filter(|_| era.revision().has_structured_content()),
+                is_error: self.is_error,
+                meta: self.meta,
+            },
+        )
+    }
+}

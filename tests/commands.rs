@@ -1,0 +1,227 @@
+//! The binary: its banner, its flags, and what it says when it cannot start.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::harness::{PATIENCE, component, text};
+
+/// The command, in a folder of its own and without settings from outside.
+fn cloister(folder: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// The binary beside this test.
+fn binary() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("cloister");
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build` first",
+        path.display()
+    );
+    path
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mcp")).unwrap();
+    for name in ["auth", "demo"] {
+        fs::copy(
+            component(&format!("cloister_{name}")),
+            folder.path().join(format!("mcp/{name}.wasm")),
+        )
+        .unwrap();
+    }
+    folder
+}
+
+/// Starts the host and reads its banner to the end.
+async fn start(command: &mut Command) -> (Child, String) {
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut banner = String::new();
+    let reading = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            banner.push_str(&line);
+            banner.push('\n');
+            if line.contains("\"method\":\"tools/call\"") {
+                return;
+            }
+        }
+        let mut error = String::new();
+        let mut stderr = child.stderr.take().unwrap();
+        stderr.read_to_string(&mut error).await.unwrap();
+        panic!("the host ended: {banner}\n{error}");
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap();
+    (child, banner)
+}
+
+async fn run(command: &mut Command) -> Output {
+    tokio::time::timeout(PATIENCE, command.output())
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+fn utf8(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn the_banner_holds_a_call_that_works_when_pasted() {
+    let folder = folder();
+    let (_host, banner) = start(cloister(folder.path()).env("PORT", "0")).await;
+    assert!(
+        banner.contains("auth: getAuthInfo, refreshToken"),
+        "{banner}"
+    );
+    assert!(banner.contains("demo: echo, getUserProfile"), "{banner}");
+
+    let pasted = banner.split_once("TOKEN=").unwrap().1;
+    let output = run(Command::new("sh")
+        .arg("-c")
+        .arg(format!("TOKEN={pasted}"))
+        .env("no_proxy", "*"))
+    .await;
+    let reply: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|cause| panic!("{cause}: {output:?}\n{banner}"));
+    assert!(
+        text(&reply["result"]).contains(r#""message":"hello""#),
+        "{reply}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_for_anybody_comes_from_the_command_line() {
+    let folder = folder();
+    let (_host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    let output = run(cloister(folder.path()).args([
+        "token", "--sub", "user_1", "--email", "a@b.c", "--ttl", "60s", "--url", url,
+    ]))
+    .await;
+    assert!(output.status.success(), "{}", utf8(&output.stderr));
+    let token = utf8(&output.stdout).trim();
+
+    let reply: Value = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .post(url)
+        .bearer_auth(token)
+        .header("content-type", "application/json")
+        .header("mcp-protocol-version", "2025-11-25")
+        .body(crate::harness::call(1, "getUserProfile", serde_json::json!({})).to_string())
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        reply["result"]["structuredContent"],
+        serde_json::json!({ "userId": "user_1", "email": "a@b.c", "emailVerified": true })
+    );
+}
+
+#[tokio::test]
+async fn settings_come_from_dotenv_and_a_file_and_flags_beat_them() {
+    let folder = folder();
+    fs::rename(folder.path().join("mcp"), folder.path().join("tools")).unwrap();
+    fs::create_dir(folder.path().join("wrong")).unwrap();
+    fs::write(folder.path().join(".env"), "PORT=0\nCLOISTER_LOG=warn\n").unwrap();
+    fs::write(
+        folder.path().join("mine.toml"),
+        "mcp_dir = \"wrong\"\nlisten = \"127.0.0.1:1\"\n[limits]\ncalls = 10\n",
+    )
+    .unwrap();
+    let (_host, banner) = start(cloister(folder.path()).args([
+        "--config",
+        "mine.toml",
+        "--mcp-dir",
+        "tools",
+        "--listen",
+        "127.0.0.1:0",
+    ]))
+    .await;
+    assert!(banner.contains("demo: echo, getUserProfile"), "{banner}");
+}
+
+#[tokio::test]
+async fn all_mistakes_are_reported_at_once_each_with_its_place() {
+    let folder = folder();
+    fs::write(
+        folder.path().join("cloister.toml"),
+        "listen = \"nowhere\"\nmcp_dri = \"x\"\n\n[limits]\ntime_out = \"1s\"\nmemory = \"lots\"\n\n[clerk]\nissuer = \"https://one.example.com\"\n",
+    )
+    .unwrap();
+    fs::write(folder.path().join(".env"), "CLOISTER_LOGS=debug\n").unwrap();
+    let output = run(cloister(folder.path())
+        .env("CLERK_FRONTEND_API", "two.example.com")
+        .args(["--timeout", "soon"]))
+    .await;
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(utf8(&output.stderr));
+}
+
+#[tokio::test]
+async fn the_development_issuer_serves_this_machine_only() {
+    let folder = folder();
+    for arguments in [
+        ["--listen", "0.0.0.0:0"].as_slice(),
+        &["--production"],
+        &["--listen", "[::]:0"],
+    ] {
+        let output = run(cloister(folder.path()).args(arguments)).await;
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let error = utf8(&output.stderr);
+        assert!(
+            error.contains("CLERK_PUBLISHABLE_KEY"),
+            "{arguments:?}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn help_explains_every_flag() {
+    let folder = folder();
+    let output = run(cloister(folder.path()).arg("--help")).await;
+    insta::assert_snapshot!(utf8(&output.stdout));
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let folder = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(cloister(folder.path()).args(["--listen", &address])).await;
+    assert_eq!(output.status.code(), Some(1));
+    let error = utf8(&output.stderr);
+    assert!(
+        error.contains(&format!("cannot listen on {address}")),
+        "{error}"
+    );
+}

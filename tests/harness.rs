@@ -1,0 +1,288 @@
+//! A host on a free port, with a folder of its own, and callers with tokens.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cloister::config::{Config, Flag, Given};
+use cloister::host::Host;
+use cloister::issuer::TokenRequest;
+use reqwest::Client;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long a test waits for what should happen in a blink. It is only waited out by a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A host that serves a folder of its own.
+pub(crate) struct TestHost {
+    pub(crate) folder: TempDir,
+    pub(crate) client: Client,
+    host: Host,
+}
+
+/// A component that `just build-guests` has made.
+pub(crate) fn component(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    );
+    let path = target
+        .join("wasm32-wasip2/guest")
+        .join(format!("{name}.wasm"));
+    assert!(
+        path.exists(),
+        "{} is missing: run `just build-guests` first",
+        path.display()
+    );
+    path
+}
+
+impl TestHost {
+    /// A host that serves these components, each as `(service, component)`.
+    pub(crate) async fn serving(components: &[(&str, &str)]) -> Self {
+        Self::with(components, &[]).await
+    }
+
+    /// The same, with settings.
+    pub(crate) async fn with(
+        components: &[(&str, &str)],
+        settings: &[(&'static str, &str)],
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("mcp")).unwrap();
+        for (service, name) in components {
+            fs::copy(
+                component(name),
+                folder.path().join(format!("mcp/{service}.wasm")),
+            )
+            .unwrap();
+        }
+        Self::start(folder, settings).await
+    }
+
+    /// A host over a folder that is there already.
+    pub(crate) async fn start(folder: TempDir, settings: &[(&'static str, &str)]) -> Self {
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let mut made: BTreeMap<&'static str, String> = BTreeMap::from([
+            ("listen", "127.0.0.1:0".to_owned()),
+            ("mcp_dir", path("mcp")),
+            // One cache for all tests: most of them use the same few components.
+            ("cache_dir", cache()),
+        ]);
+        made.extend(
+            settings
+                .iter()
+                .map(|(key, text)| (*key, (*text).to_owned())),
+        );
+        let flags: Vec<Flag> = made
+            .into_iter()
+            .map(|(key, text)| Flag {
+                key,
+                flag: key,
+                text,
+            })
+            .collect();
+        let nowhere = folder.path().join("nowhere");
+        let given = Given::collect(&flags, &BTreeMap::new(), &nowhere, None);
+        let config = Config::read(&given).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        let host = Host::start(config).await.unwrap();
+        host.ready().await;
+        Self {
+            folder,
+            client: Client::builder().no_proxy().build().unwrap(),
+            host,
+        }
+    }
+
+    /// The URL of the endpoint.
+    pub(crate) fn url(&self) -> String {
+        self.host.url().to_string()
+    }
+
+    /// Another path of the same host.
+    pub(crate) fn url_of(&self, path: &str) -> String {
+        self.host.url().join(path).unwrap().to_string()
+    }
+
+    /// Where a service lies.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join("mcp").join(name)
+    }
+
+    /// Puts a component into the folder the way a careful operator does.
+    pub(crate) fn put(&self, service: &str, name: &str) {
+        let fresh = self.file(&format!(".{service}.new"));
+        fs::copy(component(name), &fresh).unwrap();
+        fs::rename(fresh, self.file(&format!("{service}.wasm"))).unwrap();
+    }
+
+    /// The development issuer.
+    pub(crate) fn issuer(&self) -> &cloister::issuer::DevelopmentIssuer {
+        self.host.development_issuer().unwrap()
+    }
+
+    /// A token for a user, good for an hour.
+    pub(crate) fn token(&self, sub: &str) -> String {
+        self.mint(&TokenRequest {
+            email: Some(format!("{sub}@example.com")),
+            ttl: Duration::from_secs(3600),
+            ..TokenRequest::new(sub)
+        })
+    }
+
+    /// A token as wanted.
+    pub(crate) fn mint(&self, wanted: &TokenRequest) -> String {
+        let token: SecretString = self.issuer().mint(wanted).unwrap();
+        token.expose_secret().to_owned()
+    }
+
+    /// Waits until the catalog is as wanted.
+    pub(crate) async fn until(&self, wanted: impl Fn(&[String]) -> bool) {
+        let mut changes = self.host.catalogs().changes();
+        let waiting = async {
+            loop {
+                let names = self.names();
+                if wanted(&names) {
+                    return;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+            panic!(
+                "the catalog never became as wanted; it is {:?}",
+                self.names()
+            );
+        }
+    }
+
+    /// The names that are served.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let catalog = self.host.catalogs().snapshot();
+        catalog.tools().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Sends a message of revision 2025-11-25.
+    pub(crate) async fn send(&self, token: Option<&str>, message: &Value) -> Reply {
+        self.send_with(
+            token,
+            &[("mcp-protocol-version", "2025-11-25")],
+            message.to_string(),
+        )
+        .await
+    }
+
+    /// Sends a body with headers.
+    pub(crate) async fn send_with(
+        &self,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Reply {
+        let mut request = self
+            .client
+            .post(self.url())
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream");
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.body(body).send().await.unwrap();
+        Reply {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    /// Calls a tool and gives the result.
+    pub(crate) async fn call(&self, token: Option<&str>, name: &str, arguments: Value) -> Value {
+        let reply = self.send(token, &call(1, name, arguments)).await.json();
+        assert!(reply["error"].is_null(), "{reply}");
+        reply["result"].clone()
+    }
+
+    /// Sends a message of revision 2026-07-28.
+    pub(crate) async fn send_modern(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        params: Value,
+    ) -> Reply {
+        let name = params["name"].as_str().map(str::to_owned);
+        let (headers, body) = modern(method, params);
+        let mut headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        if let Some(name) = &name {
+            headers.push(("mcp-name", name));
+        }
+        self.send_with(token, &headers, body.to_string()).await
+    }
+}
+
+/// The headers and the body of a request of revision 2026-07-28.
+pub(crate) fn modern(method: &str, mut params: Value) -> (Vec<(&'static str, String)>, Value) {
+    let meta = &mut params["_meta"];
+    meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+    meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    (
+        vec![
+            ("mcp-protocol-version", "2026-07-28".to_owned()),
+            ("mcp-method", method.to_owned()),
+        ],
+        json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }),
+    )
+}
+
+/// A message that calls a tool.
+pub(crate) fn call(id: u64, name: &str, arguments: Value) -> Value {
+    json!({
+        "jsonrpc": "2.0",
+        "id": id,
+        "method": "tools/call",
+        "params": { "name": name, "arguments": arguments },
+    })
+}
+
+/// What came back.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Reply {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|cause| panic!("{cause}: {} {}", self.status, self.text))
+    }
+
+    /// A header that is there once.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next().unwrap_or_else(|| panic!("no `{name}`"));
+        assert!(values.next().is_none(), "`{name}` came twice");
+        value.to_str().unwrap()
+    }
+}
+
+/// The text of a result.
+pub(crate) fn text(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().unwrap()
+}
+
+fn cache() -> String {
+    let path = component("guest_plain").with_file_name("test-cache");
+    path.to_str().unwrap().to_owned()
+}
