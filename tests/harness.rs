@@ -130,7 +130,7 @@ impl TestHost {
     pub(crate) fn token(&self, sub: &str) -> String {
         self.mint(&TokenRequest {
             email: Some(format!("{sub}@example.com")),
-            ttl: Duration::from_secs(3600),
+            ttl: Duration::from_hours(1),
             ..TokenRequest::new(sub)
         })
     }
@@ -153,12 +153,12 @@ impl TestHost {
                 changes.changed().await.unwrap();
             }
         };
-        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-            panic!(
-                "the catalog never became as wanted; it is {:?}",
-                self.names()
-            );
-        }
+        let in_time = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
+        assert!(
+            in_time,
+            "the catalog never became as wanted; it is {:?}",
+            self.names()
+        );
     }
 
     /// The names that are served.

@@ -6,15 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules of the host each may name. A module not in the table may not be there.
-const MAY_NAME: [(&str, &[&str]); 12] = [
-    ("auth", &[]),
+const MAY_NAME: [(&str, &[&str]); 13] = [
+    ("digest", &[]),
+    ("auth", &["digest"]),
     ("value", &[]),
     ("telemetry", &[]),
     ("issuer", &["auth"]),
-    ("sandbox", &["auth"]),
+    ("sandbox", &["auth", "digest"]),
     ("config", &["auth", "sandbox"]),
-    ("catalog", &["auth", "sandbox", "value"]),
-    ("reload", &["auth", "catalog", "sandbox", "value"]),
+    ("catalog", &["auth", "digest", "sandbox", "value"]),
+    ("reload", &["auth", "catalog", "digest", "sandbox", "value"]),
     ("protocol", &["auth", "catalog", "sandbox", "value"]),
     ("http", &["auth", "catalog", "protocol"]),
     (

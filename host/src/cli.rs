@@ -38,6 +38,11 @@ enum Command {
 }
 
 /// Each setting can also be made in the environment, in `.env`, or in `cloister.toml`.
+#[expect(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "these comments are printed as they are"
+)]
 #[derive(Args)]
 struct Settings {
     /// Where to listen [environment: CLOISTER_LISTEN; PORT for the port alone] [default: localhost:3000]

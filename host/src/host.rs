@@ -28,10 +28,13 @@ use crate::sandbox::{self, Compiler, Sandbox};
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How long the token in the banner is good.
-const BANNER_TOKEN: Duration = Duration::from_secs(12 * 3600);
+const BANNER_TOKEN: Duration = Duration::from_hours(12);
+
+/// The call in the banner.
+const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello"}}}"#;
 
 /// How long the banner waits for the first look through the folder.
-const FIRST_PASS: Duration = Duration::from_secs(60);
+const FIRST_PASS: Duration = Duration::from_mins(1);
 
 /// A host that is serving.
 pub struct Host {
@@ -255,11 +258,10 @@ impl Host {
                 "A token for {hours} hours, and a call with it:\n\n\
                  TOKEN={token}\n\n\
                  curl -s {url} -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  \
-                 -d '{call}'\n",
+                 -d '{CALL}'\n",
                 hours = BANNER_TOKEN.as_secs() / 3600,
                 token = token.expose_secret(),
                 url = self.url,
-                call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello"}}}"#,
             ),
             Err(cause) => writeln!(out, "It could not sign one: {cause}"),
         }
@@ -333,7 +335,7 @@ fn auth_settings(config: &Config, issuer: Option<&DevelopmentIssuer>) -> auth::S
         secret_key: config
             .secret_key
             .clone()
-            .or_else(|| issuer.map(|issuer| issuer.secret_key())),
+            .or_else(|| issuer.map(DevelopmentIssuer::secret_key)),
         provider: if issuer.is_some() {
             "development"
         } else {

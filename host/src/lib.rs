@@ -4,6 +4,7 @@ pub mod auth;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod digest;
 pub mod host;
 pub mod http;
 pub mod issuer;

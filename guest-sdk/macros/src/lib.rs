@@ -108,7 +108,11 @@ fn read(folder: &Path) -> Result<Read, String> {
 }
 
 fn world(resolve: &Resolve, package: PackageId) -> Result<String, String> {
-    let worlds = &resolve.packages[package].worlds;
+    let worlds = &resolve
+        .packages
+        .get(package)
+        .ok_or("the package was not read")?
+        .worlds;
     match (worlds.len(), worlds.first()) {
         (1, Some((name, _))) => Ok(name.clone()),
         (_, _) if worlds.contains_key("service") => Ok("service".to_owned()),

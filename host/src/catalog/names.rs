@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::digest::Digest;
+
 /// The longest name that every client in use accepts.
 pub const LONGEST_NAME: usize = 64;
 
@@ -132,13 +134,9 @@ fn fit(name: &str) -> String {
 
 /// The beginning of a name, and a hash that stands for all of `whole`.
 fn with_hash(name: &str, whole: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, whole.as_bytes());
-    let mut hashed: String = name.chars().take(LONGEST_NAME - HASH_DIGITS - 1).collect();
-    hashed.push('_');
-    for byte in digest.as_ref().iter().take(HASH_DIGITS / 2) {
-        hashed.push_str(&format!("{byte:02x}"));
-    }
-    hashed
+    let kept: String = name.chars().take(LONGEST_NAME - HASH_DIGITS - 1).collect();
+    let hash = Digest::of(&[whole.as_bytes()]).prefix(HASH_DIGITS);
+    format!("{kept}_{hash}")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::auth::Access;
+use crate::digest::Digest;
 use crate::sandbox::{Export, Limits};
 use crate::value::Signature;
 
@@ -10,8 +11,8 @@ use crate::value::Signature;
 pub struct Service {
     /// The name of its file, without the ending.
     pub name: Arc<str>,
-    /// The SHA-256 of the component, in hexadecimal.
-    pub digest: String,
+    /// The SHA-256 of the component.
+    pub digest: Digest,
     /// What its author wrote about it.
     pub description: Option<String>,
     /// Its tools, in the order of the WIT.

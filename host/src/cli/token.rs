@@ -18,6 +18,10 @@ use crate::issuer;
 /// How long the host may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+#[expect(
+    clippy::doc_markdown,
+    reason = "these comments are printed as they are"
+)]
 #[derive(Args)]
 pub(super) struct Wanted {
     /// The user's id

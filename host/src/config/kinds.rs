@@ -23,6 +23,7 @@ impl Default for Listen {
 
 impl Listen {
     /// The same host with another port.
+    #[must_use]
     pub fn with_port(self, port: u16) -> Self {
         Self { port, ..self }
     }

@@ -1,5 +1,10 @@
 //! `POST /mcp`: one message in, one answer out.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a refusal is a whole response, made once in a request and sent at once"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -36,7 +36,7 @@ pub enum Kind {
 pub(super) struct Error {
     code: i64,
     message: String,
-    data: Option<Value>,
+    data: Option<Box<Value>>,
     kind: Kind,
 }
 
@@ -120,7 +120,7 @@ impl Error {
     /// The client speaks a revision that is not served.
     pub(super) fn unsupported(cause: &str, data: &Value) -> Self {
         Self {
-            data: Some(data.clone()),
+            data: Some(Box::new(data.clone())),
             ..Self::new(-32022, Kind::Malformed, cause)
         }
     }
@@ -163,7 +163,7 @@ impl Error {
             error: Body {
                 code: self.code,
                 message: &self.message,
-                data: self.data.as_ref(),
+                data: self.data.as_deref(),
             },
         });
         Answer {

@@ -29,7 +29,7 @@ pub(super) enum NotDescribed {
     Unreadable(String),
     #[error("it is a WIT package, not a component: build a component that implements it")]
     WitPackage,
-    #[error("it exports no function that can be a tool{0}")]
+    #[error("it exports no function that can be a tool; {0}")]
     NoTools(String),
 }
 
@@ -102,13 +102,12 @@ pub(super) fn describe(
 
     let Reader { tools, notes, .. } = reader;
     if tools.is_empty() {
-        let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
-        return Err(NotDescribed::NoTools(notes));
+        return Err(NotDescribed::NoTools(notes.join("; ")));
     }
     Ok(Described {
         service: Service {
             name: Arc::clone(name),
-            digest: contents.digest.clone(),
+            digest: contents.digest,
             description,
             tools: tools.into_iter().map(Arc::new).collect(),
         },
@@ -306,13 +305,13 @@ fn answer(
     let cannot_cross = |CannotCross(cause)| Refused::Because(format!("its result: {cause}"));
     let words = words.and_then(|words| words.result.as_ref());
     let shape = shapes.shape(ty, words).map_err(cannot_cross)?;
-    Ok(match shape.kind {
-        Kind::Result { ok, err } => Answer::Fallible {
+    if let Kind::Result { ok, err } = shape.kind {
+        return Ok(Answer::Fallible {
             ok: ok.map(|ok| *ok),
             err: err.map(|err| *err),
-        },
-        _ => Answer::Value(shape),
-    })
+        });
+    }
+    Ok(Answer::Value(shape))
 }
 
 /// What the doc comment of a function says.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use crate::digest::Digest;
 
 /// The largest component that is read. The largest that toolchains make today are interpreters of
 /// under 20 MB.
@@ -69,8 +69,7 @@ impl FileStamp {
 /// The contents of a service's files.
 pub(super) struct Contents {
     pub(super) wasm: Vec<u8>,
-    /// The SHA-256 of the component, in hexadecimal.
-    pub(super) digest: String,
+    pub(super) digest: Digest,
     /// The WIT text beside it.
     pub(super) sidecar: Option<Vec<u8>>,
     /// The manifest beside it.
@@ -122,11 +121,7 @@ impl Found {
             return Err(io::Error::other("it changes while it is being read"));
         }
         Ok(Contents {
-            digest: digest(&SHA256, &wasm)
-                .as_ref()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            digest: Digest::of(&[&wasm]),
             wasm,
             sidecar,
             manifest,

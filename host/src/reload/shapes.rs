@@ -3,7 +3,7 @@
 use wit_parser::{Docs, Handle, Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner};
 
 use super::tags::{Doc, is_rule};
-use crate::value::{Case, Kind, Member, NameCase, Rules, Scope, Shape};
+use crate::value::{Case, Kind, Member, NameCase, Named, Rules, Scope, Shape};
 
 /// The most types that one function may be made of, each counted as often as it is used.
 const MOST_TYPES: u32 = 20_000;
@@ -248,7 +248,7 @@ impl<'a> Shapes<'a> {
                         shape,
                     });
                 }
-                Kind::Record(self.scope(fields)?)
+                Kind::Record(scope(fields)?)
             }
             TypeDefKind::Variant(variant) => {
                 let words = words!(TypeDefKind::Variant(variant) => &variant.cases);
@@ -264,7 +264,7 @@ impl<'a> Shapes<'a> {
                     };
                     cases.push(self.case(&case.name, words.map(|words| &words.docs), payload));
                 }
-                Kind::Variant(self.scope(cases)?)
+                Kind::Variant(scope(cases)?)
             }
             TypeDefKind::Enum(names) => {
                 let words = words!(TypeDefKind::Enum(names) => &names.cases);
@@ -277,7 +277,7 @@ impl<'a> Shapes<'a> {
                         self.case(&case.name, words.map(|words| &words.docs), None)
                     })
                     .collect();
-                Kind::Enum(self.scope(cases)?)
+                Kind::Enum(scope(cases)?)
             }
             TypeDefKind::Flags(flags) => {
                 let words = words!(TypeDefKind::Flags(flags) => &flags.flags);
@@ -290,7 +290,7 @@ impl<'a> Shapes<'a> {
                         self.case(&flag.name, words.map(|words| &words.docs), None)
                     })
                     .collect();
-                Kind::Flags(self.scope(cases)?)
+                Kind::Flags(scope(cases)?)
             }
             TypeDefKind::Handle(Handle::Own(resource) | Handle::Borrow(resource)) => {
                 let (_, definitions) = follow(types, &Type::Id(*resource));
@@ -345,10 +345,10 @@ impl<'a> Shapes<'a> {
             Some(_) | None => self.case.of(wit),
         }
     }
+}
 
-    fn scope<T: crate::value::Named>(&self, items: Vec<T>) -> Result<Scope<T>, CannotCross> {
-        Scope::new(items).map_err(|clash| CannotCross(clash.to_string()))
-    }
+fn scope<T: Named>(items: Vec<T>) -> Result<Scope<T>, CannotCross> {
+    Scope::new(items).map_err(|clash| CannotCross(clash.to_string()))
 }
 
 /// What a type stands for, and the definitions on the way there, the nearest first.

@@ -1,13 +1,5 @@
 //! The bindings of `wit/`, generated: the only place where they are.
 
-#![expect(
-    clippy::pedantic,
-    clippy::as_conversions,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "generated code"
-)]
-
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "host",

@@ -9,9 +9,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Result};
+
+use crate::digest::Digest;
 
 /// A private folder of compiled components.
 pub(super) struct CodeCache {
@@ -69,10 +71,7 @@ impl CodeCache {
     }
 
     fn name(&self, wasm: &[u8]) -> String {
-        let mut context = Context::new(&SHA256);
-        context.update(&self.engine);
-        context.update(wasm);
-        hex(context.finish().as_ref())
+        Digest::of(&[&self.engine, wasm]).to_string()
     }
 
     /// Writes both files beside their final names and renames them into place: a file that is
@@ -83,7 +82,7 @@ impl CodeCache {
         for (path, bytes) in [
             (
                 checksum_path(entry),
-                hex(digest(&SHA256, code).as_ref()).as_bytes(),
+                Digest::of(&[code]).to_string().as_bytes(),
             ),
             (code_path(entry), code),
         ] {
@@ -99,7 +98,7 @@ fn load(engine: &Engine, entry: &Path) -> Option<Component> {
     let path = code_path(entry);
     let expected = fs::read_to_string(checksum_path(entry)).ok()?;
     let code = fs::read(&path).ok()?;
-    if hex(digest(&SHA256, &code).as_ref()) != expected {
+    if Digest::of(&[&code]).to_string() != expected {
         tracing::warn!(path = %path.display(), "compiled code was damaged: compiling again");
         return None;
     }
@@ -123,15 +122,6 @@ fn code_path(entry: &Path) -> PathBuf {
 
 fn checksum_path(entry: &Path) -> PathBuf {
     entry.with_extension("sha256")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The standard hasher may differ from one build to the next; this one does not.

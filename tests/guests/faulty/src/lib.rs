@@ -30,6 +30,10 @@ impl Guest for Faulty {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a guest has nobody else to wait for"
+    )]
     fn sleep(milliseconds: u32) -> u32 {
         std::thread::sleep(Duration::from_millis(milliseconds.into()));
         milliseconds
