@@ -14,7 +14,7 @@ use names::Wish;
 use tokio::sync::watch;
 
 pub use names::LONGEST_NAME;
-pub use tool::{Annotations, Service, Tool};
+pub use tool::{Annotations, Icon, Service, Tool};
 
 /// The services served at one moment, with the names of their tools.
 #[derive(Default)]

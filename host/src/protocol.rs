@@ -107,7 +107,7 @@ impl Protocol {
             "server/discover" => Ok(lifecycle::discover(request)),
             "initialize" if !is_modern => lifecycle::initialize(request),
             "ping" if !is_modern => Ok(Answer::result(request.id, &serde_json::Map::new())),
-            other => Err(Error::no_such_method(other, era)),
+            other => Err(era.no_such_method(other)),
         }
     }
 }

@@ -7,6 +7,8 @@
 mod describe;
 mod folder;
 mod manifest;
+mod package_docs;
+mod sections;
 mod shapes;
 mod tags;
 mod text;

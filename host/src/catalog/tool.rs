@@ -31,6 +31,10 @@ pub struct Tool {
     pub title: Option<String>,
     /// What it does, for the model.
     pub description: Option<String>,
+    /// Pictures of it, for people.
+    pub icons: Vec<Icon>,
+    /// The address of the user interface that shows its result, `ui://…` (MCP Apps).
+    pub ui: Option<String>,
     /// What it does to the world.
     pub annotations: Annotations,
     /// Whether it wants to know its caller.
@@ -41,6 +45,17 @@ pub struct Tool {
     pub export: Export,
     /// What one call may use.
     pub limits: Limits,
+}
+
+/// A picture of a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Icon {
+    /// Where it is: `https:` or `data:`.
+    pub src: String,
+    /// Its media type.
+    pub mime_type: Option<String>,
+    /// The sizes it is good for, such as `48x48` or `any`.
+    pub sizes: Vec<String>,
 }
 
 /// What a tool does to the world; none is what MCP assumes of a tool that says nothing.

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::Declared;
 use super::message::{Request, Text, object};
-use super::reply::Error;
+use super::reply::{Error, Kind};
 use super::revision::Revision;
 
 /// In which way one request speaks. It is a fact about the request, never about the connection.
@@ -134,6 +134,18 @@ fn decoded(value: &str) -> Result<Cow<'_, str>, Error> {
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .map(Cow::Owned)
         .ok_or_else(|| Error::header_mismatch("the header `Mcp-Name` is not valid base64 of UTF-8"))
+}
+
+impl Era {
+    /// The method is not served. Revision 2026-07-28 makes that known to the transport, too; those
+    /// before it say it in the message alone.
+    pub(super) fn no_such_method(self, method: &str) -> Error {
+        let kind = match self {
+            Self::Modern => Kind::NoSuchMethod,
+            Self::Legacy(_) => Kind::Done,
+        };
+        Error::no_such_method(method, kind)
+    }
 }
 
 impl Error {

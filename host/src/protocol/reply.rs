@@ -4,7 +4,6 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::meta::Era;
 use crate::auth::Denied;
 
 /// What a transport sends back.
@@ -130,14 +129,10 @@ impl Error {
         Self::new(-32603, Kind::Done, cause)
     }
 
-    /// The method is not served. Revision 2026-07-28 makes that known to the transport; those
-    /// before it answer in the message alone.
-    pub(super) fn no_such_method(method: &str, era: Era) -> Self {
+    /// The method is not served, which is said in the message, and to the transport if `kind` is
+    /// [`Kind::NoSuchMethod`].
+    pub(super) fn no_such_method(method: &str, kind: Kind) -> Self {
         let method: String = method.chars().take(64).collect();
-        let kind = match era {
-            Era::Modern => Kind::NoSuchMethod,
-            Era::Legacy(_) => Kind::Done,
-        };
         Self::new(-32601, kind, &format!("method `{method}` is not served"))
     }
 

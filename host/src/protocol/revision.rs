@@ -50,7 +50,12 @@ impl Revision {
         self >= Self::V2026July
     }
 
-    /// Whether tools have a title, an output schema and structured results.
+    /// Whether tools have icons.
+    pub fn has_icons(self) -> bool {
+        self >= Self::V2025November
+    }
+
+    /// Whether tools have a title, an output schema, structured results and metadata.
     pub fn has_structured_content(self) -> bool {
         self >= Self::V2025June
     }

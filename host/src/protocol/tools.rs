@@ -91,7 +91,7 @@ impl Protocol {
                     limit: tool.limits.output,
                 },
             ),
-            Ok(encoded) => Outcome::of(encoded),
+            Ok(encoded) => Outcome::of(encoded, tool),
             Err(cause) => {
                 tracing::error!(tool = %tool.origin, service = %tool.service, %cause, "a result does not fit the type it was published with");
                 Outcome::failed(

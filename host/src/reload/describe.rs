@@ -7,13 +7,14 @@ use wit_parser::{Function, FunctionKind, Interface, Resolve, WorldItem};
 
 use super::folder::Contents;
 use super::manifest::Manifest;
+use super::package_docs;
 use super::shapes::{CannotCross, Shapes};
 use super::tags::{Doc, is_rule};
 use super::text::Text;
 use crate::auth::Access;
-use crate::catalog::{Annotations, Service, Tool};
+use crate::catalog::{Annotations, Icon, Service, Tool};
 use crate::sandbox::{Identity, Limits, Program};
-use crate::value::{Answer, Kind, Member, NameCase, Scope, Signature};
+use crate::value::{Answer, Kind, Member, NameCase, NotPublishable, Scope, Signature};
 
 /// A service, and what its author and operator should know about it.
 pub(super) struct Described {
@@ -42,7 +43,8 @@ pub(super) fn describe(
     limits: Limits,
 ) -> Result<Described, NotDescribed> {
     let wasm = &*contents.wasm;
-    let decoded = decode(wasm).map_err(|cause| NotDescribed::Unreadable(format!("{cause:#}")))?;
+    let decoded = decode(&package_docs::hide(wasm))
+        .map_err(|cause| NotDescribed::Unreadable(format!("{cause:#}")))?;
     let DecodedWasm::Component(types, world) = decoded else {
         return Err(NotDescribed::WitPackage);
     };
@@ -52,7 +54,7 @@ pub(super) fn describe(
         .ok_or_else(|| NotDescribed::Unreadable("it has no world".into()))?;
 
     let mut notes = Vec::new();
-    let text = Text::find(wasm, contents.sidecar.as_deref()).unwrap_or_else(|cause| {
+    let text = Text::find(wasm, contents.sidecar.as_deref(), &types).unwrap_or_else(|cause| {
         notes.push(format!(
             "its WIT text cannot be used, so its tools have no descriptions: {cause}"
         ));
@@ -155,6 +157,12 @@ enum Refused {
 
 impl From<CannotCross> for Refused {
     fn from(cause: CannotCross) -> Self {
+        Self::Because(cause.to_string())
+    }
+}
+
+impl From<NotPublishable> for Refused {
+    fn from(cause: NotPublishable) -> Self {
         Self::Because(cause.to_string())
     }
 }
@@ -264,8 +272,7 @@ impl Reader<'_> {
             .extend(mistakes.map(|mistake| format!("`{origin}`: {mistake}")));
 
         let params = Scope::new(members).map_err(|clash| Refused::Because(clash.to_string()))?;
-        let signature =
-            Signature::new(params, answer).map_err(|cause| Refused::Because(cause.to_string()))?;
+        let signature = about.complete(Signature::new(params, answer)?)?;
         let export = self
             .program
             .export(interface, &function.name, identity)
@@ -279,7 +286,9 @@ impl Reader<'_> {
                 .filter(|name| !name.is_empty())
                 .map_or_else(|| self.case.of(&function.name), str::to_owned),
             title: about.doc.tag("title").map(str::to_owned),
-            description: about.doc.prose.clone(),
+            description: about.description(),
+            icons: about.icons(),
+            ui: about.ui().map(str::to_owned),
             annotations: about.annotations(),
             access: match identity {
                 None => Access::Public,
@@ -344,6 +353,43 @@ impl About {
         Ok(Self { doc })
     }
 
+    /// What it does, and that it should be left alone if its author says so.
+    fn description(&self) -> Option<String> {
+        let prose = self.doc.prose.clone();
+        match self.doc.tag("deprecated") {
+            None => prose,
+            Some(reason) => {
+                let notice = format!("Deprecated. {reason}");
+                let notice = notice.trim_end();
+                Some(
+                    prose.map_or_else(|| notice.to_owned(), |prose| format!("{notice}\n\n{prose}")),
+                )
+            }
+        }
+    }
+
+    /// The signature with what its author says of it as a whole.
+    fn complete(&self, mut signature: Signature) -> Result<Signature, Refused> {
+        if let Some(media) = self.doc.tag("mime") {
+            signature = signature.with_media(media)?;
+        }
+        if let Some(schema) = self.doc.tag("schema") {
+            signature = signature.with_input_schema(schema)?;
+        }
+        Ok(signature)
+    }
+
+    /// `@icon src [type/subtype] [48x48 …]`
+    fn icons(&self) -> Vec<Icon> {
+        let icons = self.doc.tags.iter().filter(|tag| tag.name == "icon");
+        icons.filter_map(|tag| icon(&tag.value)).collect()
+    }
+
+    /// `@ui ui://…`
+    fn ui(&self) -> Option<&str> {
+        self.doc.tag("ui").filter(|uri| is_ui(uri))
+    }
+
     fn annotations(&self) -> Annotations {
         let says = |tag| self.doc.tag(tag).map(|_| true);
         Annotations {
@@ -383,9 +429,24 @@ impl About {
     fn mistakes<'a>(&'a self, function: &'a Function) -> impl Iterator<Item = String> + 'a {
         self.doc.tags.iter().filter_map(move |tag| {
             let (subject, _) = first_word(&tag.value);
-            match &*tag.name {
-                "title" | "name" | "readonly" | "destructive" | "idempotent" | "open-world"
-                | "hidden" => None,
+            let name = &*tag.name;
+            match name {
+                "title" | "name" | "mime" | "schema" if tag.value.is_empty() => {
+                    Some(format!("`@{name}` says nothing"))
+                }
+                "title" | "name" | "mime" | "schema" | "deprecated" => None,
+                "readonly" | "destructive" | "idempotent" | "open-world" | "hidden" => {
+                    (!tag.value.is_empty())
+                        .then(|| format!("`@{name}` takes nothing behind it; got `{}`", tag.value))
+                }
+                "icon" => icon(&tag.value).is_none().then(|| {
+                    format!("`@icon` takes an `https:` or `data:` address, a media type and sizes; got `{}`", tag.value)
+                }),
+                "ui" => (!is_ui(&tag.value))
+                    .then(|| format!("`@ui` takes a `ui://` address; got `{}`", tag.value)),
+                "uri" | "completes" => {
+                    Some(format!("`@{name}` belongs to resources and prompts, and this is a tool"))
+                }
                 name if name == "param" || is_rule(name) => {
                     let known = function.params.iter().any(|param| param.name == subject);
                     (!known).then(|| format!("`@{name}` names no parameter of it: `{subject}`"))
@@ -394,6 +455,37 @@ impl About {
             }
         })
     }
+}
+
+fn icon(text: &str) -> Option<Icon> {
+    let mut words = text.split_whitespace();
+    let src = words
+        .next()
+        .filter(|src| src.starts_with("https://") || src.starts_with("data:"))?;
+    let (mut mime_type, mut sizes) = (None, Vec::new());
+    for word in words {
+        let is_size = word == "any"
+            || word.split_once('x').is_some_and(|(width, height)| {
+                width.parse::<u16>().is_ok() && height.parse::<u16>().is_ok()
+            });
+        if is_size {
+            sizes.push(word.to_owned());
+        } else if word.contains('/') && mime_type.is_none() {
+            mime_type = Some(word.to_owned());
+        } else {
+            return None;
+        }
+    }
+    Some(Icon {
+        src: src.to_owned(),
+        mime_type,
+        sizes,
+    })
+}
+
+fn is_ui(uri: &str) -> bool {
+    uri.strip_prefix("ui://")
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
 fn first_word(text: &str) -> (&str, &str) {

@@ -7,7 +7,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use wasmparser::{Parser, Payload};
+use super::package_docs;
+use super::sections::custom;
 use wit_parser::{Function, Interface, Resolve, SourceMap, WorldItem};
 
 /// The name of the custom section.
@@ -30,26 +31,29 @@ pub(super) struct Text {
 
 impl Text {
     /// Finds the text that documents a component: the file beside it, or a section at its top, or
-    /// one in a module inside. None is fine; a text that cannot be used is an error, and then the
-    /// component goes without.
-    pub(super) fn find(wasm: &[u8], sidecar: Option<&[u8]>) -> Result<Option<Self>, String> {
+    /// one in a module inside, or else what another tool has put in. None is fine; a text that
+    /// cannot be used is an error, and then the component goes without.
+    pub(super) fn find(
+        wasm: &[u8],
+        sidecar: Option<&[u8]>,
+        types: &Resolve,
+    ) -> Result<Option<Self>, String> {
         if let Some(sidecar) = sidecar {
             return Self::parse(sidecar).map(Some);
         }
-        let (top, nested) = sections(wasm);
-        for rank in [top, nested] {
-            let Some((first, rest)) = rank.split_first() else {
-                continue;
-            };
-            if rest.iter().any(|other| other != first) {
+        let sections = custom(wasm, SECTION);
+        for is_top in [true, false] {
+            let mut rank = sections.iter().filter(|section| section.is_top == is_top);
+            let Some(first) = rank.next() else { continue };
+            if rank.any(|other| other.data != first.data) {
                 return Err(format!(
-                    "it has {} different `{SECTION}` sections; keep one",
-                    rank.len()
+                    "it has several `{SECTION}` sections that differ; keep one"
                 ));
             }
-            return Self::parse(first).map(Some);
+            return Self::parse(first.data).map(Some);
         }
-        Ok(None)
+        let words = package_docs::words(wasm, types)?;
+        Ok(words.map(|resolve| Self { resolve }))
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
@@ -118,31 +122,4 @@ fn push(resolve: &mut Resolve, files: &[(&str, &str)]) -> Result<(), String> {
         .push_group(group)
         .map(|_package| ())
         .map_err(|cause| cause.to_string())
-}
-
-/// The sections of a component: those at its top, and those in what it contains.
-fn sections(wasm: &[u8]) -> (Vec<&[u8]>, Vec<&[u8]>) {
-    let mut top = Vec::new();
-    let mut nested = Vec::new();
-    let mut depth = 0_u32;
-    // A damaged file is no concern here: the component was validated before.
-    for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "only what changes the depth and what is looked for matters"
-        )]
-        match payload {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if section.name() == SECTION => {
-                if depth == 0 {
-                    top.push(section.data());
-                } else {
-                    nested.push(section.data());
-                }
-            }
-            _ => {}
-        }
-    }
-    (top, nested)
 }

@@ -7,7 +7,7 @@ use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::failure::OutOfTime;
+use super::failure::{Ended, OutOfTime};
 use super::imports::auth::AuthUser;
 use super::limits::Meter;
 use super::program::{Export, Identity};
@@ -34,12 +34,6 @@ impl WasiView for Call {
             table: &mut self.table,
         }
     }
-}
-
-/// What a call leaves behind, for telling why it ended.
-pub(super) struct Ended {
-    pub(super) ran_out_of_memory: bool,
-    pub(super) stderr: String,
 }
 
 impl Sandbox {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
-use super::call::Ended;
 use super::limits::Limits;
 
 /// Why a call gave no result. `Display` is for the caller: it names the limit, and nothing of the
@@ -109,6 +108,12 @@ impl Failure {
         }
         Self::Trapped { trap, detail }
     }
+}
+
+/// What a call leaves behind, for telling why it ended.
+pub(super) struct Ended {
+    pub(super) ran_out_of_memory: bool,
+    pub(super) stderr: String,
 }
 
 /// What the epoch callback returns to end a call whose time is up.

@@ -23,6 +23,13 @@ pub enum Encoded {
         /// The same for readers: plain text for a `string`, otherwise the JSON of `structured`.
         text: String,
     },
+    /// It returned content of a media type.
+    Media {
+        /// The media type.
+        media: String,
+        /// The bytes, in base64 (RFC 4648 §4).
+        data: String,
+    },
     /// It failed, in the words of the component: WIT's `err`.
     Failed {
         /// The error for readers: plain text for a `string`, otherwise its JSON.
@@ -38,6 +45,7 @@ impl Encoded {
         match self {
             Self::Done => 0,
             Self::Value { structured, .. } => structured.get().len(),
+            Self::Media { data, .. } => data.len(),
             Self::Failed { text, .. } => text.len(),
         }
     }
@@ -68,14 +76,18 @@ fn place(pointer: &str) -> String {
 const NO_REASON: &str = "the tool failed and gave no reason";
 
 /// Encodes what a function returned.
-pub(super) fn answer(answer: &Answer, results: Vec<Val>) -> Result<Encoded, NotEncoded> {
+pub(super) fn answer(
+    answer: &Answer,
+    media: Option<&str>,
+    results: Vec<Val>,
+) -> Result<Encoded, NotEncoded> {
     let mut results = results.into_iter();
     match (answer, results.next(), results.next()) {
         (Answer::Nothing, None, None) => Ok(Encoded::Done),
-        (Answer::Value(shape), Some(value), None) => success(shape, value),
+        (Answer::Value(shape), Some(value), None) => success(shape, media, value),
         (Answer::Fallible { ok, .. }, Some(Val::Result(Ok(value))), None) => match (ok, value) {
             (None, None) => Ok(Encoded::Done),
-            (Some(shape), Some(value)) => success(shape, *value),
+            (Some(shape), Some(value)) => success(shape, media, *value),
             (Some(_), None) | (None, Some(_)) => Err(odd("`ok` as declared", "another `ok`")),
         },
         (Answer::Fallible { err, .. }, Some(Val::Result(Err(value))), None) => match (err, value) {
@@ -101,7 +113,15 @@ fn odd(expected: &str, got: &str) -> NotEncoded {
     }
 }
 
-fn success(shape: &Shape, value: Val) -> Result<Encoded, NotEncoded> {
+fn success(shape: &Shape, media: Option<&str>, value: Val) -> Result<Encoded, NotEncoded> {
+    if let Some(media) = media {
+        // Bytes are a JSON string without escapes.
+        let data = text(shape, &value)?.trim_matches('"').to_owned();
+        return Ok(Encoded::Media {
+            media: media.to_owned(),
+            data,
+        });
+    }
     let json = if is_object(shape) {
         text(shape, &value)?
     } else {

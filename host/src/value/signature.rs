@@ -20,6 +20,7 @@ pub struct Signature {
     mirrors: Vec<Mirror>,
     input: Arc<RawValue>,
     output: Option<Arc<RawValue>>,
+    media: Option<String>,
 }
 
 /// How deep types may be nested. Types in use are nested three or four deep; readers of JSON stop
@@ -65,7 +66,33 @@ impl Signature {
             answer,
             input,
             output,
+            media: None,
         })
+    }
+
+    /// The same signature with a result that is content of this media type (RFC 6838), such as
+    /// `image/png`, rather than a value. The function must return bytes.
+    pub fn with_media(mut self, media: &str) -> Result<Self, NotPublishable> {
+        let shape = match &self.answer {
+            Answer::Nothing => None,
+            Answer::Value(shape) => Some(shape),
+            Answer::Fallible { ok, .. } => ok.as_ref(),
+        };
+        let is_bytes = shape.is_some_and(|shape| matches!(shape.kind, Kind::Bytes));
+        let is_name = |name: &str| {
+            let legal = |c: char| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c);
+            (1..=127).contains(&name.len()) && name.chars().all(legal)
+        };
+        let is_type = media
+            .split_once('/')
+            .is_some_and(|(top, sub)| is_name(top) && is_name(sub));
+        if !is_bytes || !is_type {
+            return Err(NotPublishable::Media(media.to_owned()));
+        }
+        // Clients demand structured content wherever an output schema promises it.
+        self.output = None;
+        self.media = Some(media.to_ascii_lowercase());
+        Ok(self)
     }
 
     /// The same signature with an input schema that the author wrote. It says more than types can,
@@ -107,7 +134,7 @@ impl Signature {
 
     /// Encodes what the function returned. Takes the values, so that long texts move.
     pub fn encode(&self, results: Vec<Val>) -> Result<Encoded, NotEncoded> {
-        encode::answer(&self.answer, results)
+        encode::answer(&self.answer, self.media.as_deref(), results)
     }
 
     /// The arguments that clients repeat in HTTP headers, and what those must say.
@@ -158,6 +185,11 @@ pub enum NotPublishable {
         "`@header {0}` stands where it cannot: only on parameters and fields of records, each header once"
     )]
     Header(String),
+    /// `@mime` stands where it cannot, or names no media type.
+    #[error(
+        "`@mime {0}` must be a media type, such as `image/png`, on a function that returns `list<u8>`"
+    )]
+    Media(String),
     /// The schema that the author wrote cannot be published.
     #[error("its `@schema` cannot be published: {0}")]
     Schema(String),

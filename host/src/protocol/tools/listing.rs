@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
 use super::super::lifecycle::SERVER_INFO_KEY;
 use super::super::lifecycle::server_info;
@@ -94,6 +95,20 @@ struct Listed<'a> {
     output_schema: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<ListedAnnotations<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    icons: Vec<ListedIcon<'a>>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedIcon<'a> {
+    src: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    sizes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -130,6 +145,21 @@ impl<'a> Listed<'a> {
                 // The revision before titles has a place for one among the annotations.
                 title.filter(|_| !knows_titles),
             ),
+            icons: tool
+                .icons
+                .iter()
+                .filter(|_| revision.has_icons())
+                .map(|icon| ListedIcon {
+                    src: &icon.src,
+                    mime_type: icon.mime_type.as_deref(),
+                    sizes: &icon.sizes,
+                })
+                .collect(),
+            meta: tool
+                .ui
+                .as_ref()
+                .filter(|_| revision.has_structured_content())
+                .map(|uri| json!({ "ui": { "resourceUri": uri } })),
         }
     }
 }

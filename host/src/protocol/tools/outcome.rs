@@ -16,18 +16,48 @@ use crate::value::{Encoded, NotDecoded};
 
 /// What came of a call.
 pub(in crate::protocol) struct Outcome {
-    text: String,
+    content: Content,
     structured: Option<Box<RawValue>>,
     is_error: bool,
     meta: serde_json::Map<String, Value>,
 }
 
+/// A block of content as MCP has it.
+#[derive(Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+enum Content {
+    Text { text: String },
+    Image { data: String, mime_type: String },
+    Audio { data: String, mime_type: String },
+    Resource { resource: Resource },
+}
+
+/// A resource that comes with the result.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource {
+    uri: String,
+    mime_type: String,
+    blob: String,
+}
+
 impl Outcome {
     /// What the tool returned. A WIT `err` is a failed call.
-    pub(super) fn of(encoded: Encoded) -> Self {
+    pub(super) fn of(encoded: Encoded, tool: &Tool) -> Self {
         match encoded {
-            Encoded::Done => Self::ok("ok".into(), None),
-            Encoded::Value { structured, text } => Self::ok(text, Some(structured)),
+            Encoded::Done => Self::text("ok".into()),
+            Encoded::Value { structured, text } => Self {
+                structured: Some(structured),
+                ..Self::text(text)
+            },
+            Encoded::Media { media, data } => Self {
+                content: Content::media(media, data, tool),
+                ..Self::text(String::new())
+            },
             Encoded::Failed { text, error } => {
                 let mut outcome = Self::error(text);
                 if let Some(error) = error.and_then(|error| serde_json::from_str(error.get()).ok())
@@ -92,10 +122,10 @@ impl Outcome {
         outcome
     }
 
-    fn ok(text: String, structured: Option<Box<RawValue>>) -> Self {
+    fn text(text: String) -> Self {
         Self {
-            text,
-            structured,
+            content: Content::Text { text },
+            structured: None,
             is_error: false,
             meta: serde_json::Map::new(),
         }
@@ -104,7 +134,7 @@ impl Outcome {
     fn error(text: String) -> Self {
         Self {
             is_error: true,
-            ..Self::ok(text, None)
+            ..Self::text(text)
         }
     }
 
@@ -115,19 +145,13 @@ impl Outcome {
         struct CallToolResult<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             result_type: Option<&'a str>,
-            content: [Text<'a>; 1],
+            content: [&'a Content; 1],
             #[serde(skip_serializing_if = "Option::is_none")]
             structured_content: Option<&'a RawValue>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             is_error: bool,
             #[serde(rename = "_meta", skip_serializing_if = "serde_json::Map::is_empty")]
             meta: serde_json::Map<String, Value>,
-        }
-        #[derive(Serialize)]
-        struct Text<'a> {
-            #[serde(rename = "type")]
-            kind: &'a str,
-            text: &'a str,
         }
         if era == Era::Modern {
             self.meta.insert(SERVER_INFO_KEY.into(), server_info());
@@ -136,10 +160,7 @@ impl Outcome {
             id,
             &CallToolResult {
                 result_type: (era == Era::Modern).then_some("complete"),
-                content: [Text {
-                    kind: "text",
-                    text: &self.text,
-                }],
+                content: [&self.content],
                 structured_content: self
                     .structured
                     .as_deref()
@@ -148,5 +169,28 @@ impl Outcome {
                 meta: self.meta,
             },
         )
+    }
+}
+
+impl Content {
+    /// Bytes of a media type: a picture, a sound, or else a resource that comes along.
+    fn media(media: String, data: String, tool: &Tool) -> Self {
+        match media.split('/').next() {
+            Some("image") => Self::Image {
+                data,
+                mime_type: media,
+            },
+            Some("audio") => Self::Audio {
+                data,
+                mime_type: media,
+            },
+            Some(_) | None => Self::Resource {
+                resource: Resource {
+                    uri: format!("cloister://{}/{}", tool.service, tool.name),
+                    mime_type: media,
+                    blob: data,
+                },
+            },
+        }
     }
 }

@@ -11,6 +11,7 @@ fn returned(answer: Answer, results: Vec<Val>) -> (Option<Value>, String) {
     match signature.encode(results).unwrap() {
         Encoded::Done => (None, "done".to_owned()),
         Encoded::Value { structured, text } => (Some(content(structured)), text),
+        Encoded::Media { media, data } => (None, format!("{media}: {data}")),
         Encoded::Failed { text, error } => (error.map(content), format!("failed: {text}")),
     }
 }
@@ -726,4 +727,27 @@ fn what_no_client_could_read_is_not_published() {
 fn signatures_are_shared_between_threads() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<Signature>();
+}
+
+#[test]
+fn bytes_can_be_content_of_a_media_type() {
+    let bytes = || Answer::Value(Kind::Bytes.into());
+    let media = |answer: Answer, media: &str| {
+        Signature::new(Scope::default(), answer)
+            .unwrap()
+            .with_media(media)
+    };
+    let picture = media(bytes(), "image/PNG").unwrap();
+    assert!(picture.output_schema().is_none());
+    let png = Val::List(vec![Val::U8(0x89), Val::U8(b'P')]);
+    let Ok(Encoded::Media { media: kind, data }) = picture.encode(vec![png]) else {
+        panic!("content was expected");
+    };
+    assert_eq!((&*kind, &*data), ("image/png", "iVA="));
+
+    for wrong in ["image", "image/", "/png", "image/p g", ""] {
+        assert!(media(bytes(), wrong).is_err(), "{wrong}");
+    }
+    assert!(media(Answer::Value(Kind::String.into()), "text/plain").is_err());
+    assert!(media(Answer::Nothing, "text/plain").is_err());
 }
