@@ -1,0 +1,136 @@
+//! Components that this project did not make, and toolchains leave things in.
+
+use std::fmt::Write;
+use std::fs;
+
+use serde_json::json;
+
+use crate::harness::TestHost;
+
+/// A module whose function adds one, lifted under the names that `exports` gives it.
+fn component(exports: &str) -> Vec<u8> {
+    wat::parse_str(format!(
+        r#"(component
+            (core module $m
+              (func (export "add-one") (param i32) (result i32)
+                (i32.add (local.get 0) (i32.const 1))))
+            (core instance $i (instantiate $m))
+            (func $add-one (param "ref" u32) (result u32)
+              (canon lift (core func $i "add-one")))
+            {exports}
+        )"#
+    ))
+    .unwrap()
+}
+
+async fn serving(component: Vec<u8>) -> TestHost {
+    let host = TestHost::serving(&[]).await;
+    fs::write(host.file("strange.wasm"), component).unwrap();
+    host.until(|names| !names.is_empty()).await;
+    host
+}
+
+#[tokio::test]
+async fn a_bare_function_whose_parameter_is_a_keyword() {
+    let host = serving(component(r#"(export "add-one" (func $add-one))"#)).await;
+    assert_eq!(host.names(), ["addOne"]);
+    let sum = host.call(None, "addOne", json!({ "ref": 41 })).await;
+    assert_eq!(sum["structuredContent"], json!({ "result": 42 }));
+}
+
+#[tokio::test]
+async fn versions_and_several_interfaces_in_one_component() {
+    let host = serving(component(
+        r#"(instance $one (export "add-one" (func $add-one)))
+           (instance $two (export "add-one" (func $add-one)) (export "add-all" (func $add-one)))
+           (export "acme:sums/one@1.0.0" (instance $one))
+           (export "acme:sums/two@2.1.0-rc.1" (instance $two))
+           (export "inline" (instance $one))"#,
+    ))
+    .await;
+    // One component cannot have a name twice; the first keeps it, and the log names the others.
+    assert_eq!(host.names(), ["addAll", "addOne"]);
+    let sum = host.call(None, "addAll", json!({ "ref": 1 })).await;
+    assert_eq!(sum["structuredContent"], json!({ "result": 2 }));
+}
+
+#[tokio::test]
+async fn two_hundred_functions() {
+    let functions = (0..200).fold(String::new(), |mut functions, number| {
+        write!(functions, r#"(export "tool-x{number}" (func $add-one))"#).unwrap();
+        functions
+    });
+    let host = serving(component(&format!(
+        r#"(instance $many {functions}) (export "acme:many/tools" (instance $many))"#
+    )))
+    .await;
+    assert_eq!(host.names().len(), 200);
+    let sum = host.call(None, "toolX199", json!({ "ref": 1 })).await;
+    assert_eq!(sum["structuredContent"], json!({ "result": 2 }));
+}
+
+#[tokio::test]
+async fn what_toolchains_leave_behind_is_no_tool() {
+    let host = serving(component(
+        r#"(instance $leftover (export "run" (func $add-one)))
+           (export "wasi:cli/run@0.2.6" (instance $leftover))
+           (instance $init (export "init" (func $add-one)))
+           (export "exports" (instance $init))
+           (export "add-one" (func $add-one))"#,
+    ))
+    .await;
+    assert_eq!(host.names(), ["addOne"]);
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_resource_is_left_out_and_the_rest_is_served() {
+    let resource = wat::parse_str(
+        r#"(component
+            (core module $m
+              (func (export "make") (result i32) (i32.const 1))
+              (func (export "plain") (result i32) (i32.const 7)))
+            (core instance $i (instantiate $m))
+            (type $thing (resource (rep i32)))
+            (export $exported "thing" (type $thing))
+            (func $make (result (own $exported)) (canon lift (core func $i "make")))
+            (func $plain (result u32) (canon lift (core func $i "plain")))
+            (export "make" (func $make))
+            (export "plain" (func $plain))
+        )"#,
+    )
+    .unwrap();
+    let host = serving(resource).await;
+    assert_eq!(host.names(), ["plain"]);
+    let seven = host.call(None, "plain", json!({})).await;
+    assert_eq!(seven["structuredContent"], json!({ "result": 7 }));
+}
+
+#[tokio::test]
+async fn imports_of_what_is_not_there_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let compiler = cloister::sandbox::Compiler::new(&cloister::sandbox::Settings {
+        slots: 1,
+        cache: None,
+    })
+    .unwrap();
+    for import in [
+        "acme:db/query@1.0.0",
+        "wasi:clocks/monotonic-clock@0.3.0",
+        "wasi:nn/graph@0.2.0",
+        "cloister:mcp/auth@0.2.0",
+    ] {
+        let component = wat::parse_str(format!(
+            r#"(component (import "{import}" (instance (export "now" (func (result u64))))))"#
+        ))
+        .unwrap();
+        let path = folder.path().join("strange.wasm");
+        fs::write(&path, component).unwrap();
+        let Err(cause) = cloister::reload::inspect(&path, &compiler) else {
+            panic!("{import} is linked");
+        };
+        assert!(
+            cause.contains("imports what this host does not provide") && cause.contains(import),
+            "{import}: {cause}"
+        );
+    }
+}
