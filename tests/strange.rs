@@ -84,6 +84,7 @@ async fn what_toolchains_leave_behind_is_no_tool() {
 
 #[tokio::test]
 async fn what_belongs_to_a_resource_is_left_out_and_the_rest_is_served() {
+    // The way that toolchains write it: an inner component gives the interface its own type.
     let resource = wat::parse_str(
         r#"(component
             (core module $m
@@ -91,11 +92,20 @@ async fn what_belongs_to_a_resource_is_left_out_and_the_rest_is_served() {
               (func (export "plain") (result i32) (i32.const 7)))
             (core instance $i (instantiate $m))
             (type $thing (resource (rep i32)))
-            (export $exported "thing" (type $thing))
-            (func $make (result (own $exported)) (canon lift (core func $i "make")))
+            (func $make (result (own $thing)) (canon lift (core func $i "make")))
             (func $plain (result u32) (canon lift (core func $i "plain")))
-            (export "make" (func $make))
-            (export "plain" (func $plain))
+            (component $interface
+              (import "import-thing" (type $t (sub resource)))
+              (import "import-make" (func $make (result (own $t))))
+              (import "import-plain" (func $plain (result u32)))
+              (export $exported "thing" (type $t))
+              (export "make" (func $make) (func (result (own $exported))))
+              (export "plain" (func $plain)))
+            (instance $things (instantiate $interface
+              (with "import-thing" (type $thing))
+              (with "import-make" (func $make))
+              (with "import-plain" (func $plain))))
+            (export "acme:things/things@1.0.0" (instance $things))
         )"#,
     )
     .unwrap();
