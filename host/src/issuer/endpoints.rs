@@ -43,20 +43,17 @@ async fn jwks(Shared(state): Shared<Arc<State>>) -> Response {
     public(reply(StatusCode::OK, &state.keyring.jwks()))
 }
 
-/// The metadata of the authorization server (RFC 8414 §2), with the members that Clerk's has.
+/// The metadata of the authorization server (RFC 8414 §2): what this one serves, and nothing else.
 async fn metadata(Shared(state): Shared<Arc<State>>) -> Response {
     let at = |path: &str| format!("{}{path}", state.issuer);
     public(reply(
         StatusCode::OK,
         &json!({
             "issuer": state.issuer,
-            "authorization_endpoint": at("/oauth/authorize"),
             "token_endpoint": at("/oauth/token"),
-            "revocation_endpoint": at("/oauth/token/revoke"),
-            "registration_endpoint": at("/oauth/register"),
             "jwks_uri": at("/.well-known/jwks.json"),
-            "response_types_supported": ["code"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "response_types_supported": [],
+            "grant_types_supported": ["refresh_token"],
             "token_endpoint_auth_methods_supported": [
                 "client_secret_basic", "client_secret_post", "none",
             ],
@@ -67,8 +64,6 @@ async fn metadata(Shared(state): Shared<Arc<State>>) -> Response {
                 "aud", "email", "email_verified", "exp", "family_name", "given_name", "iat",
                 "iss", "picture", "sub",
             ],
-            "code_challenge_methods_supported": ["S256"],
-            "client_id_metadata_document_supported": true,
         }),
     ))
 }
