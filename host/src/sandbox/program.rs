@@ -71,12 +71,28 @@ impl Compiler {
             None => Component::from_binary(&self.engine, wasm),
         };
         let component = component.map_err(|cause| NotLoaded::Invalid(format!("{cause:#}")))?;
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|cause| NotLoaded::Import(format!("{cause:#}")))?;
+        let pre = self.linker.instantiate_pre(&component).map_err(|cause| {
+            let other_version = component
+                .component_type()
+                .imports(&self.engine)
+                .find_map(|(name, _)| provided_instead(name))
+                .unwrap_or_default();
+            NotLoaded::Import(format!("{cause:#}{other_version}"))
+        })?;
         Ok(Program { component, pre })
     }
+}
+
+/// What this host has of a package, for a component that wants another version of it.
+fn provided_instead(import: &str) -> Option<String> {
+    let (name, version) = import.split_once('@')?;
+    [("wasi:", "0.2."), ("cloister:mcp/", "0.1.")]
+        .into_iter()
+        .find(|(package, provided)| name.starts_with(package) && !version.starts_with(provided))
+        .map(|(package, provided)| {
+            let package = package.trim_end_matches([':', '/']);
+            format!("; this host provides `{package}` in versions {provided}x")
+        })
 }
 
 /// How every component begins.
