@@ -10,3 +10,4 @@ mod harness; // a host, a folder, callers
 mod identity; // who is calling, and who is turned away
 mod revisions; // clients of every age
 mod tools; // what a tool looks like from outside, and calling it
+mod types; // every WIT type, and what callers may make of it
