@@ -69,8 +69,10 @@ for (const era of ["legacy", "auto", "modern"]) {
 const client = "Inspector";
 // The service `types` is among them, so these are the schemas of every type.
 await check(client, "the schemas are portable", async () => {
-  const { code, stderr } = await inspector("modern", undefined, "--method", "tools/list", "--strict");
+  const { code, stdout, stderr } = await inspector("modern", undefined, "--method", "tools/list", "--strict");
   assert.equal(code, 0, stderr);
+  // The exit code tells of errors only; there shall not be a warning either.
+  assert.equal(JSON.parse(stdout).schemaFindings, undefined, stderr);
 });
 // A record, a variant with a number that is none, options in options, 64 bits, flags: each call is a
 // start of the Inspector, so not all of them. The numbers stand inside other types, because the
