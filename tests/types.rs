@@ -6,6 +6,7 @@ mod nestings; // every type inside every other
 mod strangers; // components with types that cannot cross
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use jsonschema::Validator;
 use serde_json::value::RawValue;
@@ -15,15 +16,14 @@ use crate::harness::{TestHost, call};
 
 /// Tools whose type asks more than JSON Schema can say in the part of it that clients take: their
 /// schema admits values that the host refuses.
-const MORE_THAN_A_SCHEMA: [&str; 8] = [
-    "echoS64",   // a range wider than readers of JSON have
-    "echoU64",   // the same
-    "echoF32",   // numbers that 32 bits do not hold
-    "echoChar",  // one character, whatever it is made of
-    "echoBytes", // base64
-    "echoTuple", // which item stands where
-    "echoEvenTuple",
-    "echoNumberedMap",
+const MORE_THAN_A_SCHEMA: [&str; 7] = [
+    "echoS64",         // a range wider than readers of JSON have
+    "echoU64",         // the same
+    "echoF32",         // numbers that 32 bits do not hold
+    "echoChar",        // one character, whatever it is made of
+    "echoBytes",       // base64
+    "echoTuple",       // which item stands where
+    "echoNumberedMap", // the same, of key and value
 ];
 
 /// Tools that return a `string`, whose text block is that string and not its JSON.
@@ -205,7 +205,7 @@ async fn the_list_of_a_service_with_all_types() {
         list.push_str(name);
         list.push('\n');
         for (key, value) in object {
-            list.push_str(&format!("  {key}: {value}\n"));
+            writeln!(list, "  {key}: {value}").unwrap();
         }
     }
     insta::assert_snapshot!(list);
@@ -1335,7 +1335,7 @@ async fn rules_are_checked_before_a_sandbox_is_made() {
         let Outcome::Failed(text) = outcome else {
             panic!("{name} of {arguments}: {outcome:?}");
         };
-        said.push_str(&format!("{name} {arguments}\n{text}\n"));
+        writeln!(said, "{name} {arguments}\n{text}").unwrap();
     }
     insta::assert_snapshot!(said);
 }
