@@ -12,3 +12,4 @@ mod revisions; // clients of every age
 mod strange; // components that others made
 mod tags; // what authors say beyond types
 mod tools; // what a tool looks like from outside, and calling it
+mod types; // every WIT type, and what callers may make of it

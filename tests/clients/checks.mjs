@@ -1,10 +1,14 @@
-// What every client must see of the services `auth` and `demo`, whichever SDK it is made with.
+// What every client must see of the services `auth`, `demo` and `types`, whichever SDK it is made with.
 //
 // A client is given as a function `open(token, http)`, with `undefined` for no token, that connects
 // and returns `{ version, listTools(), callTool(params), close() }`; into `http` it records the
 // status and the challenge of every answer.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+
+/** Calls of the service `types`: at least one of each of its tools, and what comes of it. */
+export const calls = JSON.parse(readFileSync(new URL("types.json", import.meta.url), "utf8"));
 
 function setting(name) {
   const value = process.env[name];
@@ -112,6 +116,35 @@ export function assertEcho(result, user, message) {
   assert.ok(Math.abs(Date.parse(said.timestamp) - Date.now()) < 60_000, `the time is ${said.timestamp}`);
 }
 
+/** The service `types` is listed in whole, and `calls` leaves out none of its tools. */
+export function assertTypes(listed) {
+  const others = new Set(tools);
+  const names = listed.map((tool) => tool.name).filter((name) => !others.has(name));
+  assert.deepEqual(names, [...new Set(calls.map((call) => call.tool))].sort());
+}
+
+/** What came of one of `calls`. */
+export function assertCall({ tool, arguments: args, structured, error }, result) {
+  const what = `${tool} of ${JSON.stringify(args)}`;
+  if (error !== undefined) {
+    assert.equal(result.isError, true, what);
+    assert.equal(text(result), error, what);
+    assert.equal(result.structuredContent, undefined, what);
+    return;
+  }
+  assert.ok(!result.isError, `${what}: ${text(result)}`);
+  if (structured === null) {
+    assert.equal(result.structuredContent, undefined, what);
+    assert.equal(text(result), "ok", what);
+    return;
+  }
+  assert.deepEqual(result.structuredContent, structured, what);
+  // The text is the same JSON, or a string that is the whole result.
+  if (text(result) !== structured.result) {
+    assert.deepEqual(JSON.parse(text(result)), structured, what);
+  }
+}
+
 function succeeded(result) {
   assert.ok(!result.isError, `the tool failed: ${text(result)}`);
   assert.ok(result.structuredContent, "there is no structuredContent");
@@ -154,6 +187,18 @@ export async function judge(client, versions, open) {
   );
   await check(client, "lists the tools without a token", () =>
     using(open, undefined, async (caller) => assertTools((await caller.listTools()).tools)),
+  );
+  await check(client, "lists every tool of the service with all types", () =>
+    using(open, undefined, async (caller) => assertTypes((await caller.listTools()).tools)),
+  );
+  // The SDK validates each of them against the listed schema, with its own validator.
+  await check(client, "every type comes back valid", () =>
+    using(open, first.token, async (caller) => {
+      for (const call of calls) {
+        const { tool: name, arguments: args } = call;
+        assertCall(call, await caller.callTool({ name, arguments: args }));
+      }
+    }),
   );
   await check(client, "getAuthInfo answers without a token", () =>
     using(open, undefined, async (caller) =>

@@ -10,6 +10,7 @@ import re
 import sys
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 
 import httpx2
 from mcp import Client, MCPError
@@ -38,6 +39,8 @@ class User:
 
 
 URL = setting("CLOISTER_URL")
+# Calls of the service `types`: at least one of each of its tools, and what comes of it.
+CALLS = json.loads((Path(__file__).parent.parent / "types.json").read_text(encoding="utf-8"))
 USERS = [User("A"), User("B")]
 FIRST = USERS[0]
 
@@ -152,6 +155,33 @@ async def lists(way):
     equal(list(tools["getUserProfile"].input_schema.get("properties", {})), [], "what getUserProfile takes")
 
 
+async def lists_types(way):
+    async with connected(way) as client:
+        listed = (await client.list_tools()).tools
+    names = [tool.name for tool in listed if tool.name not in TOOLS]
+    equal(names, sorted({call["tool"] for call in CALLS}), "the tools of `types`")
+
+
+async def every_type(way):
+    async with connected(way, FIRST.token) as client:
+        for call in CALLS:
+            what = f"{call['tool']} of {call['arguments']}"
+            result = await client.call_tool(call["tool"], call["arguments"])
+            if "error" in call:
+                expect(result.is_error, f"{what} went through")
+                equal(text(result), call["error"], what)
+                equal(result.structured_content, None, what)
+                continue
+            expect(not result.is_error, f"{what}: {text(result)}")
+            structured = call["structured"]
+            equal(result.structured_content, structured, what)
+            if structured is None:
+                equal(text(result), "ok", what)
+            # The text is the same JSON, or a string that is the whole result.
+            elif text(result) != structured.get("result"):
+                equal(json.loads(text(result)), structured, what)
+
+
 async def auth_info(way):
     async with connected(way) as client:
         info = succeeded(await client.call_tool("getAuthInfo", {}))
@@ -228,6 +258,9 @@ async def unknown_tool(way):
 CHECKS = {
     "agrees on a revision": agrees,
     "lists the tools without a token": lists,
+    "lists every tool of the service with all types": lists_types,
+    # The client validates each of them against the listed schema, with its own validator.
+    "every type comes back valid": every_type,
     "getAuthInfo answers without a token": auth_info,
     "getUserProfile shows each of two users itself": own_profiles,
     "echo says which of two users spoke": own_echoes,
