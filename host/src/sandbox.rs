@@ -28,7 +28,6 @@ use engine::Ticker;
 
 /// Where calls run: a pool of slots, and the clock that ends what runs too long.
 pub struct Sandbox {
-    engine: wasmtime::Engine,
     auth: Auth,
     slots: Semaphore,
     _ticker: Ticker,
@@ -70,11 +69,9 @@ pub enum NotStarted {
 impl Sandbox {
     /// Starts the clock. The sandbox runs what this compiler loads, and nothing else.
     pub fn new(compiler: &Compiler, auth: Auth) -> Result<Self, NotStarted> {
-        let engine = compiler.engine().clone();
         Ok(Self {
-            _ticker: Ticker::start(&engine).map_err(NotStarted::Ticker)?,
+            _ticker: Ticker::start(compiler.engines()).map_err(NotStarted::Ticker)?,
             slots: Semaphore::new(compiler.slots()),
-            engine,
             auth,
         })
     }

@@ -35,7 +35,6 @@ async fn only_the_neighbour_is_served(more: &str) {
 }
 
 #[tokio::test]
-#[ignore = "the engine refuses the whole component: it is made without concurrency support"]
 async fn a_function_with_a_stream_is_left_out() {
     only_the_neighbour_is_served(
         r#"(type $s (stream u8))
@@ -45,7 +44,6 @@ async fn a_function_with_a_stream_is_left_out() {
 }
 
 #[tokio::test]
-#[ignore = "the engine refuses the whole component: it is made without concurrency support"]
 async fn a_function_with_a_future_is_left_out() {
     only_the_neighbour_is_served(
         r#"(type $f (future u8))

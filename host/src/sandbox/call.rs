@@ -55,7 +55,7 @@ impl Sandbox {
             .and_then(Result::ok)
             .ok_or(Failure::Busy)?;
         let stderr = Stderr::default();
-        let mut store = self.store(caller, limits, deadline, &stderr);
+        let mut store = self.store(export, caller, limits, deadline, &stderr);
         let outcome =
             tokio::time::timeout_at(deadline.into(), run(&mut store, export, arguments)).await;
         match outcome {
@@ -75,13 +75,14 @@ impl Sandbox {
 
     fn store(
         &self,
+        export: &Export,
         caller: Option<Arc<Principal>>,
         limits: &Limits,
         deadline: Instant,
         stderr: &Stderr,
     ) -> Store<Call> {
         let mut store = Store::new(
-            &self.engine,
+            export.pre.engine(),
             Call {
                 caller,
                 auth: self.auth.clone(),

@@ -25,8 +25,9 @@ pub(super) const TABLE_CEILING: usize = 20_000;
 /// counted, so there is no cost in allowing every slot that many.
 const CORE_INSTANCES_PER_SLOT: u32 = 20;
 
-/// An engine with a pool of `slots` places, each of which serves one call at a time.
-pub(super) fn engine(slots: u32) -> Result<Engine> {
+/// An engine with a pool of `slots` places, each of which serves one call at a time. A concurrent
+/// one knows streams, futures and async functions.
+pub(super) fn engine(slots: u32, concurrent: bool) -> Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
     // With the page map the kernel names the pages that a call has written, and only those are
     // reset. Without it a large resident part would be cleared in whole on every call.
@@ -48,7 +49,8 @@ pub(super) fn engine(slots: u32) -> Result<Engine> {
         .max_unused_warm_slots(100);
     let mut config = Config::new();
     config
-        .concurrency_support(false)
+        .concurrency_support(concurrent)
+        .wasm_component_model_async(concurrent)
         .epoch_interruption(true)
         .memory_init_cow(true)
         .parallel_compilation(true)
@@ -62,7 +64,7 @@ pub(super) fn engine(slots: u32) -> Result<Engine> {
     Engine::new(&config)
 }
 
-/// The thread that advances the engine's epoch on every tick. It ends when this is dropped.
+/// The thread that advances the engines' epochs on every tick. It ends when this is dropped.
 pub(super) struct Ticker {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -70,9 +72,9 @@ pub(super) struct Ticker {
 
 impl Ticker {
     /// Starts the thread.
-    pub(super) fn start(engine: &Engine) -> io::Result<Self> {
+    pub(super) fn start(engines: [&Engine; 2]) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let engine = engine.weak();
+        let engines = engines.map(Engine::weak);
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("epoch".into())
@@ -86,9 +88,10 @@ impl Ticker {
                         reason = "this thread exists to sleep; no async worker runs here"
                     )]
                     std::thread::sleep(next.saturating_duration_since(Instant::now()));
-                    match engine.upgrade() {
-                        Some(engine) => engine.increment_epoch(),
-                        None => return,
+                    for engine in &engines {
+                        if let Some(engine) = engine.upgrade() {
+                            engine.increment_epoch();
+                        }
                     }
                 }
             })?;

@@ -1,5 +1,7 @@
 //! A component, compiled and linked: what is made once, so that a call only has to instantiate.
 
+use std::path::PathBuf;
+
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
@@ -10,37 +12,37 @@ use super::{NotStarted, Settings, engine, imports};
 
 /// Makes programs of components.
 pub struct Compiler {
-    engine: Engine,
-    linker: Linker<Call>,
-    cache: Option<CodeCache>,
+    /// What nearly all components run on.
+    plain: Ground,
+    /// What runs components that have streams, futures or async functions. It costs every call some
+    /// microseconds, so only those pay that need it.
+    concurrent: Ground,
     slots: u32,
 }
 
+/// An engine, and what components on it may import.
+struct Ground {
+    engine: Engine,
+    linker: Linker<Call>,
+    cache: Option<CodeCache>,
+}
+
+/// How many calls the engine for concurrent components can have at once.
+const CONCURRENT_SLOTS: u32 = 100;
+
 impl Compiler {
-    /// Makes the engine with its pool, and links what services may import.
+    /// Makes the engines with their pools, and links what services may import.
     pub fn new(settings: &Settings) -> Result<Self, NotStarted> {
-        let refused = |cause| NotStarted::Engine {
-            slots: settings.slots,
-            cause,
-        };
-        let engine = engine::engine(settings.slots).map_err(refused)?;
-        let linker = imports::linker(&engine).map_err(refused)?;
-        let open = |path: &std::path::PathBuf| {
-            CodeCache::open(path, &engine).map_err(|cause| NotStarted::Cache {
-                path: path.clone(),
-                cause,
-            })
-        };
+        let few = settings.slots.min(CONCURRENT_SLOTS);
         Ok(Self {
-            cache: settings.cache.as_ref().map(open).transpose()?,
+            plain: Ground::new(settings, settings.slots, false)?,
+            concurrent: Ground::new(settings, few, true)?,
             slots: settings.slots,
-            linker,
-            engine,
         })
     }
 
-    pub(super) fn engine(&self) -> &Engine {
-        &self.engine
+    pub(super) fn engines(&self) -> [&Engine; 2] {
+        [&self.plain.engine, &self.concurrent.engine]
     }
 
     pub(super) fn slots(&self) -> usize {
@@ -66,6 +68,36 @@ impl Compiler {
             }
             Some(_) | None => return Err(NotLoaded::NotWasm),
         }
+        match self.plain.load(wasm) {
+            // The plain engine takes a component with a stream in it for an invalid one.
+            Err(NotLoaded::Invalid(cause)) => match self.concurrent.load(wasm) {
+                Err(NotLoaded::Invalid(_)) => Err(NotLoaded::Invalid(cause)),
+                other => other,
+            },
+            other => other,
+        }
+    }
+}
+
+impl Ground {
+    fn new(settings: &Settings, slots: u32, concurrent: bool) -> Result<Self, NotStarted> {
+        let refused = |cause| NotStarted::Engine { slots, cause };
+        let engine = engine::engine(slots, concurrent).map_err(refused)?;
+        let linker = imports::linker(&engine).map_err(refused)?;
+        let open = |path: &PathBuf| {
+            CodeCache::open(path, &engine).map_err(|cause| NotStarted::Cache {
+                path: path.clone(),
+                cause,
+            })
+        };
+        Ok(Self {
+            cache: settings.cache.as_ref().map(open).transpose()?,
+            linker,
+            engine,
+        })
+    }
+
+    fn load(&self, wasm: &[u8]) -> Result<Program, NotLoaded> {
         let component = match &self.cache {
             Some(cache) => cache.component(&self.engine, wasm),
             None => Component::from_binary(&self.engine, wasm),
