@@ -76,7 +76,7 @@ fuzz TARGET SECONDS="600":
     else
         cp tests/fuzz/seeds/"$1"/* "$corpus"
     fi
-    SEEDS="$corpus" "{{ target }}/debug/fuzz-$1" "$corpus" -max_total_time="$2" -timeout=10 \
+    SEEDS="$corpus" "{{ target }}/debug/fuzz-$1" "$corpus" -max_total_time="$2" -max_len=131072 -timeout=10 \
         -rss_limit_mb=2048 -artifact_prefix="$findings/" -dict="tests/fuzz/seeds/$1.dict" -print_final_stats=1
 
 # formatting, lints and documentation, with warnings as errors
