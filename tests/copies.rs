@@ -80,6 +80,6 @@ fn a_long_string_is_copied_once_while_it_is_decoded() {
     assert_eq!(decoded, Ok(vec![Val::String(format!("\n{long}"))]));
     assert!(copies <= 2, "{copies} copies");
 
-    let (none, _) = long_ones(|| ());
+    let (none, ()) = long_ones(|| ());
     assert_eq!(none, 0);
 }

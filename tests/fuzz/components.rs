@@ -140,10 +140,10 @@ mod tests {
             let all = sections(wasm);
             assert_eq!(all.last().unwrap().end, wasm.len());
             let (one, other) = (all[1].clone(), all[3].clone());
-            let once = swapped(wasm, one, other);
-            assert_ne!(&once, wasm);
-            let all = sections(&once);
-            assert_eq!(&swapped(&once, all[1].clone(), all[3].clone()), wasm);
+            let changed = swapped(wasm, one, other);
+            assert_ne!(&changed, wasm);
+            let all = sections(&changed);
+            assert_eq!(&swapped(&changed, all[1].clone(), all[3].clone()), wasm);
         }
     }
 }
