@@ -53,6 +53,41 @@ test-clients *CLIENTS: build-guests
     cargo build --workspace --bin cloister
     tests/clients/run "$@"
 
+# the properties again, with ten thousand cases each: what a night is for
+test-deep:
+    PROPTEST_CASES=10000 cargo test --workspace --lib
+
+# give a target (decode, describe) whatever bytes a fuzzer finds, for as many seconds (needs a C++ compiler)
+fuzz TARGET SECONDS="600":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # One wrapper for the crates of the workspace: everything else is built as it is for the tests.
+    RUSTC_WORKSPACE_WRAPPER="$PWD/tests/fuzz/instrumented" \
+        cargo build --workspace --features cloister-fuzz/libfuzzer --bin "fuzz-$1"
+    # What was found interesting is kept beside the build, and taken up by the next run.
+    corpus="{{ target }}/fuzz/corpus/$1"
+    findings="{{ target }}/fuzz/findings/$1"
+    mkdir -p "$corpus" "$findings"
+    if [[ $1 == describe ]]; then
+        # As a file in mcp/ (0): the guests, if they are built.
+        for guest in "{{ target }}"/wasm32-wasip2/guest/*.wasm; do
+            [[ -e $guest ]] && { printf '\0'; cat "$guest"; } >"$corpus/$(basename "$guest")"
+        done
+    else
+        cp tests/fuzz/seeds/"$1"/* "$corpus"
+    fi
+    SEEDS="$corpus" "{{ target }}/debug/fuzz-$1" "$corpus" -max_total_time="$2" -max_len=131072 -timeout=10 \
+        -rss_limit_mb=2048 -artifact_prefix="$findings/" -dict="tests/fuzz/seeds/$1.dict" -print_final_stats=1
+
+# measure one thing (value) beside what it is compared with, in one run
+bench NAME:
+    # Dependencies are built as they are for the tests; what is measured is built as for a release.
+    cargo bench --workspace --profile dev --bench "$1" \
+        --config 'profile.dev.package.cloister.opt-level=3' \
+        --config 'profile.dev.package.cloister.debug-assertions=false' \
+        --config 'profile.dev.package.cloister-tests.opt-level=3' \
+        --config 'profile.dev.package.cloister-tests.debug-assertions=false'
+
 # formatting, lints and documentation, with warnings as errors
 check:
     cargo fmt --all --check

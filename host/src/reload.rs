@@ -26,6 +26,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::catalog::{Publisher, Service};
 use crate::sandbox::{Compiler, Limits};
 use describe::Described;
+pub use folder::Contents;
 use folder::{Found, Stamp};
 use manifest::Manifest;
 use watch::Watch;
@@ -291,6 +292,17 @@ pub fn inspect(path: &Path, compiler: &Compiler) -> Result<Inspection, String> {
     Ok(Inspection { service, notes })
 }
 
+/// Describes one component whose files are in memory.
+pub fn inspect_contents(
+    name: &str,
+    contents: &Contents,
+    compiler: &Compiler,
+) -> Result<Inspection, String> {
+    let Described { service, notes } =
+        understand(compiler, &Arc::from(name), contents, Limits::default())?;
+    Ok(Inspection { service, notes })
+}
+
 async fn sleep_until(at: Option<Instant>) {
     if let Some(at) = at {
         tokio::time::sleep_until(at).await;
@@ -305,6 +317,16 @@ fn load(
     limits: Limits,
 ) -> Result<Described, String> {
     let contents = file.read().map_err(|cause| cause.to_string())?;
+    understand(compiler, name, &contents, limits)
+}
+
+/// Compiles and describes what was read.
+fn understand(
+    compiler: &Compiler,
+    name: &Arc<str>,
+    contents: &Contents,
+    limits: Limits,
+) -> Result<Described, String> {
     let manifest = match &contents.manifest {
         Some(bytes) => Manifest::read(bytes)
             .map_err(|cause| format!("its manifest cannot be used: {cause}"))?,
@@ -313,7 +335,7 @@ fn load(
     let program = compiler
         .load(&contents.wasm)
         .map_err(|cause| cause.to_string())?;
-    describe::describe(name, &contents, &manifest, &program, limits)
+    describe::describe(name, contents, &manifest, &program, limits)
         .map_err(|cause| cause.to_string())
 }
 

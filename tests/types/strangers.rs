@@ -53,6 +53,14 @@ async fn a_function_with_a_future_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_function_with_an_error_context_is_left_out() {
+    only_the_neighbour_is_served(
+        r#"(func (export "explain") (param "v" error-context) (canon lift (core func $i "drop")))"#,
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_function_with_a_resource_of_the_host_is_left_out() {
     only_the_neighbour_is_served(
         r#"(import "wasi:io/error@0.2.0" (instance $io (export "error" (type (sub resource)))))

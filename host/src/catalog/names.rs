@@ -141,6 +141,8 @@ fn with_hash(name: &str, whole: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn named(wishes: &[(&str, &str)]) -> Vec<String> {
@@ -207,40 +209,67 @@ mod tests {
         assert_ne!(names.first(), names.last());
     }
 
-    #[test]
-    fn order_does_not_matter() {
-        let mut wishes: Vec<(String, String)> = (0..50)
-            .flat_map(|service| {
-                (0..6).map(move |name| {
-                    (
-                        format!("s{service}"),
-                        format!("tool-{}", service % 7 * name),
-                    )
-                })
-            })
+    /// What callers are listed, and in which order: names, with the tools they stand for.
+    fn list(wishes: &[(String, String)]) -> String {
+        let wishes: Vec<Wish<'_>> = wishes
+            .iter()
+            .map(|(service, name)| Wish { service, name })
             .collect();
-        wishes.sort();
-        wishes.dedup();
-        let served = |wishes: &[(String, String)]| {
-            let borrowed: Vec<(&str, &str)> = wishes.iter().map(|(s, n)| (&**s, &**n)).collect();
-            let mut pairs: Vec<_> = named(&borrowed).into_iter().zip(wishes.to_vec()).collect();
-            pairs.sort();
-            pairs
-        };
-        let expected = served(&wishes);
-        for turn in [1, 7, 100] {
-            wishes.rotate_left(turn);
-            assert_eq!(served(&wishes), expected);
+        let given = name(&wishes);
+        let mut lines: Vec<String> = given
+            .names
+            .iter()
+            .zip(&wishes)
+            .map(|(name, wish)| format!("{name} is {} of {}\n", wish.name, wish.service))
+            .collect();
+        lines.sort();
+        lines.push(format!("withdrawn: {:?}", given.withdrawn));
+        lines.concat()
+    }
+
+    /// Fifty services whose names and tools are made of few words, so that most of them clash.
+    fn services() -> impl Strategy<Value = Vec<(String, String)>> {
+        let long = "x".repeat(LONGEST_NAME + 6);
+        let words = [
+            "a", "b", "A", "a-b", "aB", "a_b", "b_a", "ab", "a-1", "a1", &long,
+        ];
+        let tools = proptest::sample::subsequence(words.map(str::to_owned).to_vec(), 1..6);
+        proptest::collection::vec(tools, 50).prop_map(|services| {
+            let prefixes = ["a", "b", "a_b", "B", "s"];
+            let names = (0..10).flat_map(|number| {
+                prefixes.map(|prefix| match number {
+                    0 => prefix.to_owned(),
+                    _ => format!("{prefix}_{}", "a".repeat(number)),
+                })
+            });
+            names
+                .zip(services)
+                .flat_map(|(service, tools)| {
+                    tools.into_iter().map(move |tool| (service.clone(), tool))
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_order_in_which_services_arrive_changes_no_byte_of_the_list(
+            (wishes, shuffled) in services().prop_flat_map(|wishes| (Just(wishes.clone()), Just(wishes).prop_shuffle())),
+        ) {
+            prop_assert_eq!(list(&wishes), list(&shuffled));
         }
-        wishes.reverse();
-        assert_eq!(served(&wishes), expected);
-        assert_eq!(
-            expected.len(),
-            expected
-                .iter()
-                .map(|(name, _)| name)
-                .collect::<BTreeSet<_>>()
-                .len()
-        );
+
+        #[test]
+        fn every_tool_has_a_legal_name_to_itself(wishes in services()) {
+            let wishes: Vec<Wish<'_>> = wishes.iter().map(|(service, name)| Wish { service, name }).collect();
+            let names = name(&wishes).names;
+            prop_assert_eq!(names.len(), wishes.len());
+            prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{:?}", names);
+            for name in names {
+                prop_assert!((1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(accepted), "{}", name);
+            }
+        }
     }
 }

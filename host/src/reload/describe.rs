@@ -104,17 +104,33 @@ pub(super) fn describe(
 
     let Reader { tools, notes, .. } = reader;
     if tools.is_empty() {
-        return Err(NotDescribed::NoTools(notes.join("; ")));
+        return Err(NotDescribed::NoTools(few(notes).join("; ")));
     }
     Ok(Described {
+        notes: few(notes),
         service: Service {
             name: Arc::clone(name),
             digest: contents.digest,
             description,
             tools: tools.into_iter().map(Arc::new).collect(),
         },
-        notes,
     })
+}
+
+/// The most functions of one component that are served. A list of more is of use to no model.
+const MOST_TOOLS: usize = 1_000;
+
+/// The most notes on one component; a hostile one could fill the log with them.
+const MOST_NOTES: usize = 100;
+
+/// The first notes, and how many more there are.
+fn few(mut notes: Vec<String>) -> Vec<String> {
+    let more = notes.len().saturating_sub(MOST_NOTES);
+    notes.truncate(MOST_NOTES);
+    if more > 0 {
+        notes.push(format!("and {more} more"));
+    }
+    notes
 }
 
 /// What toolchains export besides the author's functions.
@@ -174,6 +190,12 @@ impl Reader<'_> {
             Some(interface) => format!("{interface}#{}", function.name),
             None => function.name.clone(),
         };
+        if self.tools.len() >= MOST_TOOLS {
+            self.notes.push(format!(
+                "`{origin}` is left out: a component has at most {MOST_TOOLS} tools"
+            ));
+            return;
+        }
         let mut tool = self.tool(interface, &origin, function, words);
         if matches!(tool, Err(Refused::OtherTypes)) {
             self.notes.push(format!(

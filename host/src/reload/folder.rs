@@ -67,13 +67,25 @@ impl FileStamp {
 }
 
 /// The contents of a service's files.
-pub(super) struct Contents {
+pub struct Contents {
     pub(super) wasm: Vec<u8>,
     pub(super) digest: Digest,
     /// The WIT text beside it.
     pub(super) sidecar: Option<Vec<u8>>,
     /// The manifest beside it.
     pub(super) manifest: Option<Vec<u8>>,
+}
+
+impl Contents {
+    /// A component, the WIT text beside it, and its manifest.
+    pub fn new(wasm: Vec<u8>, sidecar: Option<Vec<u8>>, manifest: Option<Vec<u8>>) -> Self {
+        Self {
+            digest: Digest::of(&[&wasm]),
+            wasm,
+            sidecar,
+            manifest,
+        }
+    }
 }
 
 /// The services in a folder, by name. Symbolic links count as what they point to; files whose name
@@ -120,12 +132,7 @@ impl Found {
         if Stamp::of(&self.wasm).as_ref() != Some(&self.stamp) {
             return Err(io::Error::other("it changes while it is being read"));
         }
-        Ok(Contents {
-            digest: Digest::of(&[&wasm]),
-            wasm,
-            sidecar,
-            manifest,
-        })
+        Ok(Contents::new(wasm, sidecar, manifest))
     }
 }
 

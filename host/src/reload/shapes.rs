@@ -6,7 +6,7 @@ use super::tags::{Doc, is_rule};
 use crate::value::{Case, Kind, Member, NameCase, Named, Rules, Scope, Shape};
 
 /// The most types that one function may be made of, each counted as often as it is used.
-const MOST_TYPES: u32 = 20_000;
+const MOST_TYPES: u32 = 8_000;
 
 /// Reads the types of one function. What it notices on the way stays with it.
 pub(super) struct Shapes<'a> {

@@ -26,7 +26,8 @@ impl Doc {
     pub(super) fn of(docs: &wit_parser::Docs) -> Self {
         let mut prose = Vec::new();
         let mut tags = Vec::new();
-        for line in docs.contents.as_deref().unwrap_or_default().lines() {
+        let contents = docs.contents.as_deref().unwrap_or_default();
+        for line in beginning(contents).lines() {
             match line
                 .trim_start()
                 .strip_prefix('@')
@@ -56,6 +57,18 @@ impl Doc {
             .find(|tag| tag.name == name)
             .map(|tag| &*tag.value)
     }
+}
+
+/// The most bytes of one doc comment that are read. Models read a few hundred words of a description
+/// well, and what a type says is kept once for each place that uses it.
+const LONGEST: usize = 16 << 10;
+
+fn beginning(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 /// Whether a tag states a rule for a value.

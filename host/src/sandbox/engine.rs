@@ -51,6 +51,7 @@ pub(super) fn engine(slots: u32, concurrent: bool) -> Result<Engine> {
     config
         .concurrency_support(concurrent)
         .wasm_component_model_async(concurrent)
+        .wasm_component_model_error_context(concurrent)
         .epoch_interruption(true)
         .memory_init_cow(true)
         .parallel_compilation(true)

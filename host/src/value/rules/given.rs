@@ -11,6 +11,10 @@ use super::{Rules, Why};
 use crate::value::Kind;
 use crate::value::words::{count, quoted};
 
+/// How many examples one value may have. A model reads a few; a text of a megabyte has room for tens
+/// of thousands, and every rule that is added is weighed against all before it.
+const MOST_EXAMPLES: usize = 16;
+
 /// Rules that somebody gave.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Given {
@@ -49,6 +53,11 @@ impl Given {
                     Some(Format::named(value).ok_or_else(|| Why::Malformed(Format::choice()))?);
             }
             "default" => self.default = Some(Sample::parse(value, whole)?),
+            "example" if self.examples.len() >= MOST_EXAMPLES => {
+                let problem =
+                    format!("a value has at most {MOST_EXAMPLES} examples; leave some out");
+                return Err(Why::Malformed(problem));
+            }
             "example" => self.examples.push(Sample::parse(value, whole)?.json),
             "header" if is_header_kind(kind) => {
                 let problem =

@@ -1,0 +1,21 @@
+;; Functions of the world itself, with types that have names.
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+    (func (export "move") (param i32 i32 i32 i32 i32) (result i32) i32.const 0)
+    (func (export "paint") (param i32 i32 f32) (result i32) i32.const 0))
+  (core instance $i (instantiate $m))
+  (type $p (record (field "x" s32) (field "label" (option string))))
+  (import "point" (type $point (eq $p)))
+  (type $s (variant (case "circle" f32) (case "empty-shape")))
+  (import "shape" (type $shape (eq $s)))
+  (type $l (enum "debug-low" "info"))
+  (import "level" (type $level (eq $l)))
+  (type $a (flags "can-read" "can-write"))
+  (import "access" (type $access (eq $a)))
+  (func (export "move-to") (param "point" $point) (param "level" $level) (result $point)
+    (canon lift (core func $i "move") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+  (func (export "paint") (param "access" $access) (param "shape" $shape) (result bool)
+    (canon lift (core func $i "paint")))
+)
