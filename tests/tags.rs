@@ -242,3 +242,39 @@ async fn a_restriction_that_is_not_enforced_leaves_the_tool_out() {
     let host = plain(&words("/// @hidden")).await;
     assert_eq!(host.names(), ["greet", "mirror"]);
 }
+
+#[tokio::test]
+async fn bytes_of_a_media_type_are_content() {
+    for (media, block) in [
+        (
+            "image/png",
+            json!({ "type": "image", "data": "iVA=", "mimeType": "image/png" }),
+        ),
+        (
+            "audio/wav",
+            json!({ "type": "audio", "data": "iVA=", "mimeType": "audio/wav" }),
+        ),
+        (
+            "application/pdf",
+            json!({ "type": "resource", "resource": {
+                "uri": "cloister://types/echoBytes",
+                "mimeType": "application/pdf",
+                "blob": "iVA=",
+            } }),
+        ),
+    ] {
+        let host = TestHost::serving(&[]).await;
+        let wit = include_str!("guests/types/wit/types.wit").replace(
+            "  echo-bytes: func(",
+            &format!("  /// @mime {media}\n  echo-bytes: func("),
+        );
+        fs::write(host.file("types.wit"), wit).unwrap();
+        host.put("types", "guest_types");
+        host.until(|names| names.contains(&"echoBytes".to_owned()))
+            .await;
+        let tool = listed(&host, "2025-11-25", "echoBytes").await;
+        assert!(tool.get("outputSchema").is_none(), "{media}");
+        let result = host.call(None, "echoBytes", json!({ "v": "iVA=" })).await;
+        assert_eq!(result, json!({ "content": [block] }), "{media}");
+    }
+}
