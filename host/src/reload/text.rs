@@ -18,9 +18,14 @@ const SECTION: &str = "cloister:wit";
 const LONGEST: usize = 1 << 20;
 
 /// The host's own WIT, for a text that uses it without bringing it along.
-const HOST_WIT: [(&str, &str); 3] = [
+const HOST_WIT: [(&str, &str); 8] = [
     ("auth.wit", include_str!("../../../wit/auth.wit")),
+    ("client.wit", include_str!("../../../wit/client.wit")),
+    ("content.wit", include_str!("../../../wit/content.wit")),
+    ("prompts.wit", include_str!("../../../wit/prompts.wit")),
+    ("resources.wit", include_str!("../../../wit/resources.wit")),
     ("session.wit", include_str!("../../../wit/session.wit")),
+    ("tools.wit", include_str!("../../../wit/tools.wit")),
     ("world.wit", include_str!("../../../wit/world.wit")),
 ];
 
