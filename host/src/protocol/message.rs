@@ -1,4 +1,6 @@
 //! JSON-RPC 2.0: what a body is, before anything is known of what it means.
+//!
+//! A body is one message, or a batch of them (JSON-RPC 2.0 §6), which one revision of MCP takes.
 
 use std::borrow::Cow;
 
@@ -10,12 +12,37 @@ use super::reply::Error;
 /// The longest id that is taken. It is sent back as it came, so it is bounded.
 const LONGEST_ID: usize = 256;
 
-/// One message, borrowed from the body.
+/// The most messages that a batch may have.
+const MOST_IN_BATCH: usize = 100;
+
+/// What a body holds, borrowed from it.
+pub(super) enum Body<'a> {
+    One(Message<'a>),
+    /// In the order in which they were sent; those that are no messages are answered one by one.
+    Batch(Vec<Result<Message<'a>, NoMessage<'a>>>),
+}
+
+/// One message.
 #[derive(Debug)]
 pub(super) enum Message<'a> {
     Request(Request<'a>),
-    Notification,
-    Response,
+    Notification(Notification<'a>),
+    Response(Response<'a>),
+}
+
+/// A message that wants no answer.
+#[derive(Debug)]
+pub(super) struct Notification<'a> {
+    pub(super) method: Cow<'a, str>,
+    pub(super) params: Params<'a>,
+}
+
+/// The answer of a client to a request of this server.
+#[derive(Debug)]
+pub(super) struct Response<'a> {
+    pub(super) id: &'a RawValue,
+    /// `result` or `error`, as it came.
+    pub(super) outcome: Result<&'a RawValue, &'a RawValue>,
 }
 
 /// A message that wants an answer.
@@ -40,8 +67,41 @@ pub(super) struct Params<'a> {
     pub(super) arguments: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "present")]
     pub(super) cursor: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) uri: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ref", deserialize_with = "present")]
+    pub(super) reference: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) argument: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) context: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) level: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) notifications: Option<&'a RawValue>,
+    #[serde(borrow, rename = "requestId", deserialize_with = "present")]
+    pub(super) request_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "inputResponses", deserialize_with = "present")]
+    pub(super) input_responses: Option<&'a RawValue>,
+    #[serde(borrow, rename = "requestState", deserialize_with = "present")]
+    pub(super) request_state: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    pub(super) capabilities: Option<&'a RawValue>,
     #[serde(borrow, rename = "protocolVersion", deserialize_with = "present")]
     pub(super) protocol_version: Option<&'a RawValue>,
+}
+
+impl<'a> Params<'a> {
+    /// A member that must be a string.
+    pub(super) fn text(
+        member: Option<&'a RawValue>,
+        name: &'static str,
+    ) -> Result<Cow<'a, str>, Error> {
+        member
+            .and_then(|member| serde_json::from_str::<Text<'a>>(member.get()).ok())
+            .map(|text| text.0)
+            .ok_or_else(|| Error::invalid_params(&format!("`{name}` must be a string")))
+    }
 }
 
 #[derive(Deserialize)]
@@ -90,23 +150,43 @@ impl NoMessage<'_> {
     }
 }
 
-impl<'a> Message<'a> {
+impl<'a> Body<'a> {
     /// Reads a body. It is parsed once; what it holds is borrowed from it.
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, NoMessage<'a>> {
-        let refuse = |error, id| Err(NoMessage { error, id });
         let text = match std::str::from_utf8(body) {
             Ok(text) => text,
             Err(cause) => return refuse(Error::parse(&format!("not UTF-8: {cause}")), None),
         };
+        if !text.trim_start().starts_with('[') {
+            return Message::parse(text).map(Self::One);
+        }
+        let messages: Vec<&'a RawValue> = match serde_json::from_str(text) {
+            Ok(messages) => messages,
+            Err(cause) => return refuse(Error::parse(&cause.to_string()), None),
+        };
+        if messages.is_empty() || messages.len() > MOST_IN_BATCH {
+            let problem = format!("a batch has 1 to {MOST_IN_BATCH} messages");
+            return refuse(Error::invalid_request(&problem), None);
+        }
+        Ok(Self::Batch(
+            messages
+                .into_iter()
+                .map(|message| Message::parse(message.get()))
+                .collect(),
+        ))
+    }
+}
+
+fn refuse<'a, T>(error: Error, id: Option<&'a RawValue>) -> Result<T, NoMessage<'a>> {
+    Err(NoMessage { error, id })
+}
+
+impl<'a> Message<'a> {
+    fn parse(text: &'a str) -> Result<Self, NoMessage<'a>> {
         let envelope: Envelope<'a> = match object(text) {
             Ok(envelope) => envelope,
             Err(cause) if cause.is_data() => {
-                let what = if text.trim_start().starts_with('[') {
-                    "a batch is not taken; send one message at a time".to_owned()
-                } else {
-                    cause.to_string()
-                };
-                return refuse(Error::invalid_request(&what), None);
+                return refuse(Error::invalid_request(&cause.to_string()), None);
             }
             Err(cause) => return refuse(Error::parse(&cause.to_string()), None),
         };
@@ -120,10 +200,21 @@ impl<'a> Message<'a> {
             return refuse(Error::invalid_request("`jsonrpc` must be \"2.0\""), id);
         }
         let Some(method) = envelope.method else {
-            return if envelope.result.is_some() || envelope.error.is_some() {
-                Ok(Self::Response)
-            } else {
-                refuse(Error::invalid_request("`method` is missing"), id)
+            return match (id, envelope.result, envelope.error) {
+                (Some(id), Some(result), None) => Ok(Self::Response(Response {
+                    id,
+                    outcome: Ok(result),
+                })),
+                (Some(id), None, Some(error)) => Ok(Self::Response(Response {
+                    id,
+                    outcome: Err(error),
+                })),
+                (id, _, _) => refuse(
+                    Error::invalid_request(
+                        "it has neither a `method` nor an `id` with a `result` or an `error`",
+                    ),
+                    id,
+                ),
             };
         };
         let Ok(method) = serde_json::from_str::<Text<'a>>(method.get()) else {
@@ -147,7 +238,10 @@ impl<'a> Message<'a> {
                 method: method.0,
                 params,
             }),
-            None => Self::Notification,
+            None => Self::Notification(Notification {
+                method: method.0,
+                params,
+            }),
         })
     }
 }

@@ -1,7 +1,8 @@
-//! Which revision a request speaks, from its own metadata or from what was agreed before
+//! In which way a request speaks: by metadata of its own, or by what was agreed before it
 //! (MCP 2026-07-28, basic and transports).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,17 +11,35 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::Declared;
-use super::message::{Request, Text, object};
+use super::abilities;
+use super::logging;
+use super::message::{Request, Text, object, present};
 use super::reply::{Error, Kind};
 use super::revision::Revision;
+use super::session::Session;
+use crate::sandbox::client::{Capability, Level};
 
 /// In which way one request speaks. It is a fact about the request, never about the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Era {
     /// The request carries its own metadata.
-    Modern,
+    Modern(Envelope),
     /// The request relies on an `initialize` that came before it, or on nothing.
-    Legacy(Revision),
+    Legacy(Legacy),
+}
+
+/// What a request says of its client.
+pub(super) struct Envelope {
+    /// What the client can be asked for.
+    pub(super) capabilities: Capability,
+    /// The least level of log messages that it wants, if any.
+    pub(super) level: Option<Level>,
+}
+
+/// What is known of the client of a request that says nothing of it.
+#[derive(Clone)]
+pub(super) struct Legacy {
+    pub(super) revision: Revision,
+    pub(super) session: Option<Arc<Session>>,
 }
 
 #[derive(Deserialize)]
@@ -29,12 +48,29 @@ struct Meta<'a> {
     version: Option<&'a RawValue>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities", default)]
     capabilities: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        rename = "io.modelcontextprotocol/logLevel",
+        default,
+        deserialize_with = "present"
+    )]
+    level: Option<&'a RawValue>,
+}
+
+/// Whether a message carries its own metadata, whatever else is wrong with it.
+pub(super) fn is_modern(meta: Option<&RawValue>) -> bool {
+    meta.and_then(|meta| object::<Meta<'_>>(meta.get()).ok())
+        .is_some_and(|meta| meta.version.is_some())
 }
 
 impl Era {
     /// Tells the era of a request, and checks what a modern one must carry, in the order that the
-    /// revision gives.
-    pub(super) fn of(request: &Request<'_>, declared: Declared<'_>) -> Result<Self, Error> {
+    /// revision gives. `session` is the one that the transport named, if it did.
+    pub(super) fn of(
+        request: &Request<'_>,
+        declared: &Declared,
+        session: Option<&Arc<Session>>,
+    ) -> Result<Self, Error> {
         let meta = match request.params.meta {
             None => None,
             Some(meta) => match object::<Meta<'_>>(meta.get()) {
@@ -47,30 +83,64 @@ impl Era {
         if let Some(meta) = &meta
             && let Some(version) = meta.version
         {
-            modern(request, meta, version, declared)?;
-            return Ok(Self::Modern);
+            return modern(request, meta, version, declared).map(Self::Modern);
         }
-        match declared.version.map(|name| (name, Revision::named(name))) {
-            None => Ok(Self::Legacy(Revision::UNNAMED)),
-            Some((_, Some(revision))) if !revision.is_modern() => Ok(Self::Legacy(revision)),
+        let named = declared
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.version.as_deref());
+        let revision = match named.map(|name| (name, Revision::named(name))) {
+            None => Revision::UNNAMED,
+            Some((_, Some(revision))) if !revision.is_modern() => revision,
             Some((_, Some(_modern))) if request.method == "initialize" => {
-                Err(Error::header_mismatch(
+                return Err(Error::header_mismatch(
                     "`initialize` does not belong to the revision in `MCP-Protocol-Version`",
-                ))
+                ));
             }
-            Some((_, Some(_modern))) => Err(Error::envelope(
-                "`_meta` must name `io.modelcontextprotocol/protocolVersion` and `io.modelcontextprotocol/clientCapabilities`",
-            )),
-            Some((name, None)) => Err(Error::unsupported_version(name)),
-        }
+            Some((_, Some(_modern))) => {
+                return Err(Error::envelope(
+                    "`_meta` must name `io.modelcontextprotocol/protocolVersion` and `io.modelcontextprotocol/clientCapabilities`",
+                ));
+            }
+            Some((name, None)) => return Err(Error::unsupported_version(name)),
+        };
+        Ok(Self::Legacy(match session {
+            // What was agreed holds for the whole session.
+            Some(session) if request.method != "initialize" => Legacy {
+                revision: session.revision,
+                session: Some(Arc::clone(session)),
+            },
+            Some(_) | None => Legacy {
+                revision,
+                session: None,
+            },
+        }))
     }
 
     /// The revision to answer in.
-    pub(super) fn revision(self) -> Revision {
+    pub(super) fn revision(&self) -> Revision {
         match self {
-            Self::Modern => Revision::V2026July,
-            Self::Legacy(revision) => revision,
+            Self::Modern(_) => Revision::V2026July,
+            Self::Legacy(legacy) => legacy.revision,
         }
+    }
+
+    /// The session of the request.
+    pub(super) fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Modern(_) => None,
+            Self::Legacy(legacy) => legacy.session.as_ref(),
+        }
+    }
+
+    /// The method is not served. Revision 2026-07-28 makes that known to the transport, too; those
+    /// before it say it in the message alone.
+    pub(super) fn no_such_method(&self, method: &str) -> Error {
+        let kind = match self {
+            Self::Modern(_) => Kind::NoSuchMethod,
+            Self::Legacy(_) => Kind::Done,
+        };
+        Error::no_such_method(method, kind)
     }
 }
 
@@ -78,34 +148,62 @@ fn modern(
     request: &Request<'_>,
     meta: &Meta<'_>,
     version: &RawValue,
-    declared: Declared<'_>,
-) -> Result<(), Error> {
+    declared: &Declared,
+) -> Result<Envelope, Error> {
     let Ok(Text(version)) = serde_json::from_str(version.get()) else {
         return Err(Error::envelope(
             "`io.modelcontextprotocol/protocolVersion` must be a string",
         ));
     };
-    if !meta
+    let Some(capabilities) = meta
         .capabilities
-        .is_some_and(|capabilities| capabilities.get().starts_with('{'))
-    {
+        .and_then(|capabilities| abilities::read(capabilities, Revision::V2026July))
+    else {
         return Err(Error::envelope(
             "`io.modelcontextprotocol/clientCapabilities` must be an object, if an empty one",
         ));
+    };
+    let headers = declared.headers.as_ref();
+    if let Some(headers) = headers {
+        agree(
+            "MCP-Protocol-Version",
+            headers.version.as_deref(),
+            &version,
+        )?;
     }
-    agree("MCP-Protocol-Version", declared.version, &version)?;
     if Revision::named(&version).is_none_or(|revision| !revision.is_modern()) {
         return Err(Error::unsupported_version(&version));
     }
-    agree("Mcp-Method", declared.method, &request.method)?;
-    if request.method == "tools/call"
-        && let Some(name) = request.params.name
-        && let Ok(Text(name)) = serde_json::from_str(name.get())
-    {
-        let header = declared.name.map(decoded).transpose()?;
-        agree("Mcp-Name", header.as_deref(), &name)?;
+    if let Some(headers) = headers {
+        agree("Mcp-Method", headers.method.as_deref(), &request.method)?;
+        let subject = match &*request.method {
+            "tools/call" | "prompts/get" => request.params.name,
+            "resources/read" => request.params.uri,
+            _ => None,
+        };
+        if let Some(subject) = subject
+            && let Ok(Text(subject)) = serde_json::from_str(subject.get())
+        {
+            let header = headers
+                .name
+                .as_deref()
+                .map(|value| decoded("Mcp-Name", value))
+                .transpose()?;
+            agree("Mcp-Name", header.as_deref(), &subject)?;
+        }
     }
-    Ok(())
+    let level = match meta.level {
+        None => None,
+        Some(level) => Some(logging::level(level).ok_or_else(|| {
+            Error::envelope(
+                "`io.modelcontextprotocol/logLevel` must be a level: debug, info, notice, warning, error, critical, alert or emergency",
+            )
+        })?),
+    };
+    Ok(Envelope {
+        capabilities,
+        level,
+    })
 }
 
 fn agree(header: &str, value: Option<&str>, body: &str) -> Result<(), Error> {
@@ -121,7 +219,7 @@ fn agree(header: &str, value: Option<&str>, body: &str) -> Result<(), Error> {
 }
 
 /// A header value, decoded if it is marked as base64 (MCP 2026-07-28, transports).
-fn decoded(value: &str) -> Result<Cow<'_, str>, Error> {
+pub(super) fn decoded<'v>(header: &str, value: &'v str) -> Result<Cow<'v, str>, Error> {
     let Some(encoded) = value
         .strip_prefix("=?base64?")
         .and_then(|rest| rest.strip_suffix("?="))
@@ -133,23 +231,15 @@ fn decoded(value: &str) -> Result<Cow<'_, str>, Error> {
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .map(Cow::Owned)
-        .ok_or_else(|| Error::header_mismatch("the header `Mcp-Name` is not valid base64 of UTF-8"))
-}
-
-impl Era {
-    /// The method is not served. Revision 2026-07-28 makes that known to the transport, too; those
-    /// before it say it in the message alone.
-    pub(super) fn no_such_method(self, method: &str) -> Error {
-        let kind = match self {
-            Self::Modern => Kind::NoSuchMethod,
-            Self::Legacy(_) => Kind::Done,
-        };
-        Error::no_such_method(method, kind)
-    }
+        .ok_or_else(|| {
+            Error::header_mismatch(&format!(
+                "the header `{header}` is not valid base64 of UTF-8"
+            ))
+        })
 }
 
 impl Error {
-    fn unsupported_version(requested: &str) -> Self {
+    pub(super) fn unsupported_version(requested: &str) -> Self {
         let requested: String = requested.chars().take(64).collect();
         Self::unsupported(
             &format!("protocol version `{requested}` is not served"),

@@ -13,6 +13,8 @@ pub struct Answer {
     pub kind: Kind,
     /// One JSON object on one line; empty when there is nothing to say.
     pub body: Vec<u8>,
+    /// The id of the session that was opened.
+    pub session: Option<String>,
 }
 
 /// The kinds of answers.
@@ -26,6 +28,10 @@ pub enum Kind {
     Malformed,
     /// A client that carries its own metadata asked for a method that is not served.
     NoSuchMethod,
+    /// The session is not there, or not the caller's; it must be opened anew.
+    NoSession,
+    /// The client takes one JSON object, and the answer can only be a stream.
+    NeedsStream,
     /// The caller must sign in, or sign in anew.
     Unauthorized(Denied),
 }
@@ -44,6 +50,15 @@ impl Answer {
         Self {
             kind: Kind::Accepted,
             body: Vec::new(),
+            session: None,
+        }
+    }
+
+    /// The caller is turned away by the transport.
+    pub(super) fn unauthorized(denied: Denied) -> Self {
+        Self {
+            kind: Kind::Unauthorized(denied),
+            ..Self::accepted()
         }
     }
 
@@ -64,6 +79,7 @@ impl Answer {
             Ok(body) => Self {
                 kind: Kind::Done,
                 body,
+                session: None,
             },
             Err(cause) => {
                 tracing::error!(%cause, "a result could not be written as JSON");
@@ -116,6 +132,50 @@ impl Error {
         Self::new(-32020, Kind::Malformed, cause)
     }
 
+    /// The session is not there.
+    pub(super) fn no_session() -> Self {
+        Self::new(
+            -32600,
+            Kind::NoSession,
+            "there is no such session: it ended, or belongs to another caller; open one with `initialize`",
+        )
+    }
+
+    /// The method answers with a stream, and the client takes none.
+    pub(super) fn needs_stream() -> Self {
+        Self::new(
+            -32600,
+            Kind::NeedsStream,
+            "the answer is a stream: `Accept` must allow text/event-stream",
+        )
+    }
+
+    /// There are as many streams as there may be.
+    pub(super) fn busy_streams() -> Self {
+        Self::new(
+            -32603,
+            Kind::Done,
+            "there are as many open streams as there may be; try again later",
+        )
+    }
+
+    /// There is no such resource.
+    pub(super) fn no_resource(code: i64, uri: &str, cause: &str) -> Self {
+        let uri: String = uri.chars().take(2_048).collect();
+        Self {
+            data: Some(Box::new(serde_json::json!({ "uri": uri }))),
+            ..Self::new(code, Kind::Done, cause)
+        }
+    }
+
+    /// The call needs what the client did not declare.
+    pub(super) fn missing_capability(cause: &str, required: Value) -> Self {
+        Self {
+            data: Some(Box::new(serde_json::json!({ "requiredCapabilities": required }))),
+            ..Self::new(-32021, Kind::Malformed, cause)
+        }
+    }
+
     /// The client speaks a revision that is not served.
     pub(super) fn unsupported(cause: &str, data: &Value) -> Self {
         Self {
@@ -165,6 +225,7 @@ impl Error {
             kind: self.kind,
             // These parts always serialize; an empty body is what is left if they ever do not.
             body: body.unwrap_or_default(),
+            session: None,
         }
     }
 }

@@ -50,6 +50,32 @@ impl Revision {
         self >= Self::V2026July
     }
 
+    /// Whether streams begin with an event that says from where to go on.
+    pub fn polls(self) -> bool {
+        self == Self::V2025November
+    }
+
+    /// Whether a body may hold a batch of messages.
+    pub fn has_batches(self) -> bool {
+        self == Self::V2025March
+    }
+
+    /// Whether the person can be asked by a form.
+    pub fn has_elicitation(self) -> bool {
+        self >= Self::V2025June
+    }
+
+    /// Whether the person can be sent to a page, forms have defaults and titled choices, and the model
+    /// can be given tools.
+    pub fn has_rich_questions(self) -> bool {
+        self >= Self::V2025November
+    }
+
+    /// Whether content can link to resources.
+    pub fn has_links(self) -> bool {
+        self >= Self::V2025June
+    }
+
     /// Whether tools have icons.
     pub fn has_icons(self) -> bool {
         self >= Self::V2025November

@@ -1,0 +1,181 @@
+//! What changes while clients listen: the lists of what is served, and resources that a service says
+//! have changed.
+//!
+//! The catalog counts the changes of its lists. A service may say that a list of its own making has
+//! changed, which is counted beside that. A listener compares counts, so nothing that happens while it
+//! is busy is lost, and a thousand changes are one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+use crate::catalog::{Catalogs, Lists};
+use crate::sandbox::client::Announcement;
+
+/// How many updates of resources may wait for a listener; one that falls behind more than that takes
+/// all that it watches for changed.
+const WAITING: usize = 256;
+
+/// The least time between two tellings of one listener.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The end that changes are told to.
+pub(super) struct Changes {
+    catalogs: Catalogs,
+    announced: watch::Sender<Lists>,
+    updated: broadcast::Sender<Arc<str>>,
+}
+
+impl Changes {
+    pub(super) fn new(catalogs: Catalogs) -> Self {
+        Self {
+            catalogs,
+            announced: watch::Sender::default(),
+            updated: broadcast::Sender::new(WAITING),
+        }
+    }
+
+    /// How often each list has changed.
+    pub(super) fn lists(&self) -> Lists {
+        let served = self.catalogs.snapshot().lists();
+        let announced = *self.announced.borrow();
+        Lists {
+            tools: served.tools.wrapping_add(announced.tools),
+            prompts: served.prompts.wrapping_add(announced.prompts),
+            resources: served.resources.wrapping_add(announced.resources),
+        }
+    }
+
+    /// Takes in what a guest says has changed.
+    pub(super) fn announce(&self, announcement: Announcement) {
+        let count = |of: fn(&mut Lists) -> &mut u64| {
+            self.announced.send_modify(|lists| {
+                let count = of(lists);
+                *count = count.wrapping_add(1);
+            });
+        };
+        match announcement {
+            Announcement::Tools => count(|lists| &mut lists.tools),
+            Announcement::Prompts => count(|lists| &mut lists.prompts),
+            Announcement::Resources => count(|lists| &mut lists.resources),
+            Announcement::Updated(uri) => {
+                // Nobody may be listening.
+                let _nobody = self.updated.send(uri.into());
+            }
+        }
+    }
+
+    /// A listener that was told of these lists before.
+    pub(super) fn listen(self: &Arc<Self>, told: Lists) -> Listener {
+        Listener {
+            served: self.catalogs.changes(),
+            announced: self.announced.subscribe(),
+            updated: self.updated.subscribe(),
+            changes: Arc::clone(self),
+            told,
+            last: None,
+        }
+    }
+}
+
+/// One that is told of changes.
+pub(super) struct Listener {
+    changes: Arc<Changes>,
+    served: watch::Receiver<u64>,
+    announced: watch::Receiver<Lists>,
+    updated: broadcast::Receiver<Arc<str>>,
+    told: Lists,
+    last: Option<Instant>,
+}
+
+/// What has changed since the last time.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    pub(super) tools: bool,
+    pub(super) prompts: bool,
+    pub(super) resources: bool,
+    pub(super) updated: Updated,
+}
+
+/// The resources that have changed.
+#[derive(Debug)]
+pub(super) enum Updated {
+    These(BTreeSet<Arc<str>>),
+    /// Which ones, was told faster than it could be taken in.
+    Any,
+}
+
+impl Default for Updated {
+    fn default() -> Self {
+        Self::These(BTreeSet::new())
+    }
+}
+
+impl Updated {
+    /// Those of a set that have changed.
+    pub(super) fn among<'a>(
+        &'a self,
+        watched: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = &'a str> {
+        watched.filter(move |uri| match self {
+            Self::These(uris) => uris.contains(*uri),
+            Self::Any => true,
+        })
+    }
+
+    fn take(&mut self, received: Result<Arc<str>, broadcast::error::RecvError>) {
+        match (received, &mut *self) {
+            (Ok(uri), Self::These(uris)) => {
+                uris.insert(uri);
+            }
+            (Err(broadcast::error::RecvError::Lagged(_)), _) => *self = Self::Any,
+            (Ok(_), Self::Any) | (Err(broadcast::error::RecvError::Closed), _) => {}
+        }
+    }
+}
+
+impl Listener {
+    /// What the listener knows of the lists.
+    pub(super) fn told(&self) -> Lists {
+        self.told
+    }
+
+    /// Waits for the next change.
+    pub(super) async fn next(&mut self) -> Changed {
+        loop {
+            let mut changed = Changed::default();
+            if self.changes.lists() == self.told {
+                // The senders live as long as the listener, which holds them or the catalog's reader; if
+                // the catalog's writer is gone, what it served last stays.
+                tokio::select! {
+                    Ok(()) = self.served.changed() => {}
+                    Ok(()) = self.announced.changed() => {}
+                    received = self.updated.recv() => changed.updated.take(received),
+                }
+            }
+            if let Some(last) = self.last {
+                // Whoever changes something again and again is told of together.
+                tokio::time::sleep_until(last + PAUSE).await;
+            }
+            while let Ok(uri) = self.updated.try_recv() {
+                changed.updated.take(Ok(uri));
+            }
+            let now = self.changes.lists();
+            changed.tools = now.tools != self.told.tools;
+            changed.prompts = now.prompts != self.told.prompts;
+            changed.resources = now.resources != self.told.resources;
+            self.told = now;
+            let is_something = changed.tools
+                || changed.prompts
+                || changed.resources
+                || !matches!(&changed.updated, Updated::These(uris) if uris.is_empty());
+            if is_something {
+                self.last = Some(Instant::now());
+                return changed;
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Streams of what changes: `subscriptions/listen` (MCP 2026-07-28, subscriptions), and the stream of
+//! a session for what is said unasked (MCP 2025-11-25 and before, transports).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Protocol;
+use super::changes::Changed;
+use super::exchange::{Events, Exchange, Outlet};
+use super::message::{Params, Request, object};
+use super::reply::{Answer, Error};
+use super::session::{InUse, MOST_SUBSCRIPTIONS, Session};
+
+/// Where every message of a subscription says which one it belongs to.
+const SUBSCRIPTION_KEY: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// The longest address that is watched.
+const LONGEST_URI: usize = 2_048;
+
+/// What a client asks to be told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Wanted {
+    tools_list_changed: bool,
+    prompts_list_changed: bool,
+    resources_list_changed: bool,
+    resource_subscriptions: BTreeSet<String>,
+}
+
+impl Wanted {
+    /// What was asked for and will be told.
+    fn accepted(&self) -> Value {
+        let mut accepted = Map::new();
+        for (name, wanted) in [
+            ("toolsListChanged", self.tools_list_changed),
+            ("promptsListChanged", self.prompts_list_changed),
+            ("resourcesListChanged", self.resources_list_changed),
+        ] {
+            if wanted {
+                accepted.insert(name.into(), json!(true));
+            }
+        }
+        if !self.resource_subscriptions.is_empty() {
+            accepted.insert(
+                "resourceSubscriptions".into(),
+                json!(self.resource_subscriptions),
+            );
+        }
+        Value::Object(accepted)
+    }
+
+    /// The notifications that a change calls for: methods with their params.
+    fn notices(&self, changed: &Changed) -> Vec<(&'static str, Map<String, Value>)> {
+        let lists = [
+            (
+                "notifications/tools/list_changed",
+                self.tools_list_changed && changed.tools,
+            ),
+            (
+                "notifications/prompts/list_changed",
+                self.prompts_list_changed && changed.prompts,
+            ),
+            (
+                "notifications/resources/list_changed",
+                self.resources_list_changed && changed.resources,
+            ),
+        ];
+        let watched = self.resource_subscriptions.iter().map(|uri| &**uri);
+        lists
+            .into_iter()
+            .filter(|(_, is_told)| *is_told)
+            .map(|(method, _)| (method, Map::new()))
+            .chain(changed.updated.among(watched).map(updated))
+            .collect()
+    }
+}
+
+fn updated(uri: &str) -> (&'static str, Map<String, Value>) {
+    let mut params = Map::new();
+    params.insert("uri".into(), json!(uri));
+    ("notifications/resources/updated", params)
+}
+
+fn notification(method: &str, params: Map<String, Value>) -> Vec<u8> {
+    let mut message = json!({ "jsonrpc": "2.0", "method": method });
+    if !params.is_empty() {
+        message["params"] = Value::Object(params);
+    }
+    message.to_string().into_bytes()
+}
+
+impl Protocol {
+    /// `subscriptions/listen`: acknowledges, tells what changes, and answers when the host stops.
+    pub(super) async fn listen(
+        &self,
+        request: &Request<'_>,
+        outlet: &Outlet,
+    ) -> Result<Answer, Error> {
+        if !outlet.is_open() {
+            return Err(Error::needs_stream());
+        }
+        let wanted = match request.params.notifications {
+            None => Wanted::default(),
+            Some(notifications) => object::<Wanted>(notifications.get()).map_err(|cause| {
+                Error::invalid_params(&format!("`notifications` cannot be read: {cause}"))
+            })?,
+        };
+        if wanted.resource_subscriptions.len() > MOST_SUBSCRIPTIONS {
+            return Err(Error::invalid_params(&format!(
+                "`resourceSubscriptions` has more than {MOST_SUBSCRIPTIONS} addresses; open another subscription for the rest"
+            )));
+        }
+        let Ok(_stream) = self.streams.try_acquire() else {
+            return Err(Error::busy_streams());
+        };
+        // Told before the acknowledgement, so that nothing after it is missed.
+        let mut listener = self.changes.listen(self.changes.lists());
+        let tagged = |mut params: Map<String, Value>| {
+            params.insert("_meta".into(), json!({ SUBSCRIPTION_KEY: request.id }));
+            params
+        };
+        let mut acknowledged = Map::new();
+        acknowledged.insert("notifications".into(), wanted.accepted());
+        let acknowledged = notification(
+            "notifications/subscriptions/acknowledged",
+            tagged(acknowledged),
+        );
+        let mut closing = self.closing.clone();
+        let mut is_there = outlet.say(acknowledged).await;
+        while is_there {
+            let changed = tokio::select! {
+                changed = listener.next() => changed,
+                _ = closing.wait_for(|closing| *closing) => break,
+            };
+            for (method, params) in wanted.notices(&changed) {
+                is_there = is_there && outlet.say(notification(method, tagged(params))).await;
+            }
+        }
+        Ok(Answer::result(
+            request.id,
+            &json!({ "resultType": "complete", "_meta": { SUBSCRIPTION_KEY: request.id } }),
+        ))
+    }
+
+    /// What a session's client is told unasked, until it goes, another stream of its takes over, or the
+    /// session or the host ends.
+    pub(super) fn unasked(self: &Arc<Self>, session: &Arc<Session>) -> Events {
+        let server = Arc::clone(self);
+        let listening = Arc::clone(session);
+        let exchange = Exchange::new(true, |outlet| {
+            Box::pin(async move {
+                server.tell(&listening, &outlet).await;
+                Answer::accepted()
+            })
+        });
+        InUse::of(session).while_read(exchange.events())
+    }
+
+    async fn tell(&self, session: &Session, outlet: &Outlet) {
+        let Ok(_stream) = self.streams.try_acquire() else {
+            return;
+        };
+        let (this, mut newest) = session.listen();
+        // What changed while there was no stream is told first.
+        let mut listener = self.changes.listen(session.told());
+        let mut closing = self.closing.clone();
+        loop {
+            let changed = tokio::select! {
+                changed = listener.next() => changed,
+                _ = newest.wait_for(|newest| *newest != this) => return,
+                _ = closing.wait_for(|closing| *closing) => return,
+            };
+            session.tell(listener.told());
+            let watched = session.subscriptions();
+            let wanted = Wanted {
+                tools_list_changed: true,
+                prompts_list_changed: true,
+                resources_list_changed: true,
+                resource_subscriptions: watched,
+            };
+            for (method, params) in wanted.notices(&changed) {
+                if !outlet.say(notification(method, params)).await {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// `resources/subscribe` and `resources/unsubscribe` (MCP 2025-11-25 and before, resources).
+    pub(super) fn subscribe(
+        &self,
+        request: &Request<'_>,
+        session: Option<&Arc<Session>>,
+        wants: bool,
+    ) -> Result<Answer, Error> {
+        let uri = Params::text(request.params.uri, "uri")?;
+        let Some(session) = session else {
+            return Err(Error::invalid_params(
+                "subscriptions belong to a session: open one with `initialize`, and send its id",
+            ));
+        };
+        if !wants {
+            session.unsubscribe(&uri);
+        } else if uri.len() > LONGEST_URI || !session.subscribe(&uri) {
+            return Err(Error::invalid_params(&format!(
+                "a session watches at most {MOST_SUBSCRIPTIONS} resources, with addresses of at most {LONGEST_URI} bytes"
+            )));
+        }
+        Ok(Answer::result(request.id, &Map::new()))
+    }
+}

@@ -1,0 +1,453 @@
+//! The sessions of the revisions that open with `initialize` (MCP 2025-11-25 and before, transports):
+//! everything that outlives one request of such a client, and nothing else does.
+//!
+//! A session is found by its id, which proves nothing: what is done in it is done for the caller whose
+//! token comes with the request, and a session that was opened by one caller serves no other.
+
+mod log;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::AbortHandle;
+use futures_util::stream::{self, StreamExt};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::{oneshot, watch};
+
+use self::log::Log;
+use super::exchange::{Event, Events, Exchange, Reply, Said};
+use super::message::Response;
+use super::reply::Answer;
+use super::revision::Revision;
+use crate::auth::Principal;
+use crate::catalog::Lists;
+use crate::sandbox::client::{Capability, Level};
+
+/// The most streams of one session that can be read again.
+const MOST_LOGS: usize = 8;
+
+/// The most requests of one session that are worked on at once.
+const MOST_RUNNING: usize = 256;
+
+/// The most resources that one session can watch.
+pub(super) const MOST_SUBSCRIPTIONS: usize = 1_000;
+
+/// The longest id of a session that is looked up.
+const LONGEST_ID: usize = 64;
+
+/// How often sessions are looked through for those that nobody uses any more.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// How many sessions there may be, and how long one is kept that nobody uses.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// The most sessions; a client that comes after is served without one.
+    pub most: usize,
+    /// How long a session is kept without a request or an open stream.
+    pub idle: Duration,
+}
+
+/// All sessions.
+pub(super) struct Sessions {
+    limits: SessionLimits,
+    open: Mutex<Open>,
+}
+
+struct Open {
+    sessions: HashMap<Arc<str>, Arc<Session>>,
+    swept: Instant,
+}
+
+/// One client that opened with `initialize`.
+pub(super) struct Session {
+    pub(super) id: Arc<str>,
+    pub(super) revision: Revision,
+    /// What the client declared that it can be asked for.
+    pub(super) capabilities: Capability,
+    /// The caller whose session it is, from the first request that came with a token.
+    owner: OnceLock<String>,
+    state: Mutex<State>,
+    next_request: AtomicU64,
+    next_log: AtomicU64,
+    ended: AtomicBool,
+    /// The number of the stream for what is said unasked; a newer one takes over.
+    listener: watch::Sender<u64>,
+}
+
+struct State {
+    used: Instant,
+    streams: usize,
+    level: Level,
+    subscriptions: BTreeSet<String>,
+    /// What the client was told of the lists.
+    told: Lists,
+    pending: HashMap<u64, oneshot::Sender<Result<Value, Value>>>,
+    /// By the id of the request, as the client wrote it.
+    running: HashMap<Box<str>, AbortHandle>,
+    logs: BTreeMap<u64, Arc<Log>>,
+}
+
+/// No lock here is held across anything that can panic or wait; a poisoned one is good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sessions {
+    pub(super) fn new(limits: SessionLimits) -> Self {
+        Self {
+            limits,
+            open: Mutex::new(Open {
+                sessions: HashMap::new(),
+                swept: Instant::now(),
+            }),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.open).sessions.len()
+    }
+
+    /// Opens a session; none when there are as many as there may be, or no id could be drawn.
+    pub(super) fn open(
+        &self,
+        revision: Revision,
+        capabilities: Capability,
+        caller: Option<&Principal>,
+        told: Lists,
+    ) -> Option<Arc<Session>> {
+        let mut bytes = [0; 24];
+        rand::fill(&mut bytes).ok()?;
+        let id: Arc<str> = URL_SAFE_NO_PAD.encode(bytes).into();
+        let session = Arc::new(Session {
+            id: Arc::clone(&id),
+            revision,
+            capabilities,
+            owner: OnceLock::new(),
+            state: Mutex::new(State {
+                used: Instant::now(),
+                streams: 0,
+                level: Level::Info,
+                subscriptions: BTreeSet::new(),
+                told,
+                pending: HashMap::new(),
+                running: HashMap::new(),
+                logs: BTreeMap::new(),
+            }),
+            next_request: AtomicU64::new(1),
+            next_log: AtomicU64::new(1),
+            ended: AtomicBool::new(false),
+            listener: watch::Sender::new(0),
+        });
+        if let Some(caller) = caller {
+            session.admit(Some(caller));
+        }
+        let mut open = lock(&self.open);
+        let now = Instant::now();
+        if now.duration_since(open.swept) >= SWEEP || open.sessions.len() >= self.limits.most {
+            open.swept = now;
+            let idle = self.limits.idle;
+            open.sessions.retain(|_, session| {
+                let stays = !session.is_idle(now, idle);
+                if !stays {
+                    session.end();
+                }
+                stays
+            });
+        }
+        if open.sessions.len() >= self.limits.most {
+            tracing::warn!(
+                sessions = open.sessions.len(),
+                "there are as many sessions as there may be; clients are served without one"
+            );
+            return None;
+        }
+        open.sessions.insert(id, Arc::clone(&session));
+        Some(session)
+    }
+
+    /// Finds a session, and notes that it is in use.
+    pub(super) fn find(&self, id: &str) -> Option<Arc<Session>> {
+        if id.len() > LONGEST_ID {
+            return None;
+        }
+        let now = Instant::now();
+        let mut open = lock(&self.open);
+        let session = open.sessions.get(id)?;
+        if session.is_idle(now, self.limits.idle) {
+            if let Some(session) = open.sessions.remove(id) {
+                session.end();
+            }
+            return None;
+        }
+        lock(&session.state).used = now;
+        Some(Arc::clone(session))
+    }
+
+    /// Ends a session and all that runs in it.
+    pub(super) fn close(&self, session: &Session) {
+        lock(&self.open).sessions.remove(&session.id);
+        session.end();
+    }
+}
+
+impl Session {
+    fn is_idle(&self, now: Instant, idle: Duration) -> bool {
+        let state = lock(&self.state);
+        state.streams == 0
+            && state.running.is_empty()
+            && now.saturating_duration_since(state.used) >= idle
+    }
+
+    fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        let mut state = lock(&self.state);
+        for (_, running) in state.running.drain() {
+            running.abort();
+        }
+        state.pending.clear();
+        state.logs.clear();
+        drop(state);
+        self.listener.send_modify(|stream| *stream = stream.saturating_add(1));
+    }
+
+    /// Whether a request in this session may come from this caller. The first caller with a token
+    /// makes the session theirs.
+    pub(super) fn admit(&self, caller: Option<&Principal>) -> bool {
+        match caller {
+            Some(caller) => self.owner.get_or_init(|| caller.id().to_owned()) == caller.id(),
+            None => self.owner.get().is_none(),
+        }
+    }
+
+    /// The least level of log messages that the client wants.
+    pub(super) fn level(&self) -> Level {
+        lock(&self.state).level
+    }
+
+    pub(super) fn set_level(&self, level: Level) {
+        lock(&self.state).level = level;
+    }
+
+    /// Watches a resource. False if that is one too many.
+    pub(super) fn subscribe(&self, uri: &str) -> bool {
+        let subscriptions = &mut lock(&self.state).subscriptions;
+        let fits = subscriptions.len() < MOST_SUBSCRIPTIONS || subscriptions.contains(uri);
+        if fits {
+            subscriptions.insert(uri.to_owned());
+        }
+        fits
+    }
+
+    pub(super) fn unsubscribe(&self, uri: &str) {
+        lock(&self.state).subscriptions.remove(uri);
+    }
+
+    /// What it watches.
+    pub(super) fn subscriptions(&self) -> BTreeSet<String> {
+        lock(&self.state).subscriptions.clone()
+    }
+
+    /// The lists that the client knows of.
+    pub(super) fn told(&self) -> Lists {
+        lock(&self.state).told
+    }
+
+    /// Notes that the client is told of these lists.
+    pub(super) fn tell(&self, lists: Lists) {
+        lock(&self.state).told = lists;
+    }
+
+    /// Makes a question to the client: its id, and where the answer will come.
+    pub(super) fn question(&self) -> (u64, oneshot::Receiver<Result<Value, Value>>) {
+        let (sender, receiver) = oneshot::channel();
+        let id = self.next_request.fetch_add(1, Ordering::Relaxed);
+        lock(&self.state).pending.insert(id, sender);
+        (id, receiver)
+    }
+
+    /// Nobody waits for that answer any more.
+    pub(super) fn forget(&self, question: u64) {
+        lock(&self.state).pending.remove(&question);
+    }
+
+    /// Takes an answer in. One that nobody waits for is dropped.
+    pub(super) fn answered(&self, response: &Response<'_>) {
+        let Ok(id) = response.id.get().parse::<u64>() else {
+            return;
+        };
+        let Some(waiting) = lock(&self.state).pending.remove(&id) else {
+            return;
+        };
+        // These were read as JSON before.
+        let value = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_default();
+        let outcome = response.outcome.map(value).map_err(value);
+        // The call may have ended meanwhile.
+        let _ended = waiting.send(outcome);
+    }
+
+    /// Ends the work on a request, if there is any.
+    pub(super) fn cancel(&self, request: &RawValue) {
+        if let Some(running) = lock(&self.state).running.remove(request.get()) {
+            running.abort();
+        }
+    }
+
+    /// Notes that a request is worked on, and how to end that, until the returned value is dropped. None
+    /// if there is work on another request of the same id, or on too many.
+    pub(super) fn running(
+        self: &Arc<Self>,
+        request: &RawValue,
+        work: AbortHandle,
+    ) -> Option<Running> {
+        let mut state = lock(&self.state);
+        if state.running.len() >= MOST_RUNNING || state.running.contains_key(request.get()) {
+            return None;
+        }
+        let request: Box<str> = request.get().into();
+        state.running.insert(request.clone(), work);
+        Some(Running {
+            session: Arc::clone(self),
+            request,
+        })
+    }
+
+    /// The reply of an exchange that goes on when the client's connection breaks: only a notification
+    /// or the end of the session cancels it.
+    pub(super) async fn reply(self: Arc<Self>, mut exchange: Exchange) -> Reply {
+        let (sender, receiver) = oneshot::channel();
+        let session = self;
+        // It ends by itself: every call has a deadline.
+        tokio::spawn(async move {
+            match exchange.next().await {
+                None => {}
+                Some(Said::Answer(answer)) => {
+                    let _disconnected = sender.send(Reply::Answer(answer));
+                }
+                Some(Said::Message(first)) => {
+                    let log = session.open_log();
+                    let _ends = End(&log);
+                    if session.revision.polls() {
+                        // The first event only says from where to go on (2025-11-25).
+                        log.push(Vec::new());
+                    }
+                    log.push(first);
+                    let stream = session.read(&log, 0);
+                    let _disconnected = sender.send(Reply::Stream(stream));
+                    while let Some(said) = exchange.next().await {
+                        if let Some(message) = said.message() {
+                            log.push(message);
+                        }
+                    }
+                }
+            }
+        });
+        // A request that was cancelled has no answer.
+        receiver
+            .await
+            .unwrap_or_else(|_cancelled| Reply::Answer(Answer::accepted()))
+    }
+
+    /// Reads on where a broken connection stopped; none if that is not there any more.
+    pub(super) fn resume(self: &Arc<Self>, last_event: &str) -> Option<Events> {
+        let (stream, next) = log::parse_id(last_event)?;
+        let log = lock(&self.state).logs.get(&stream).map(Arc::clone)?;
+        log.has(next).then(|| self.read(&log, next))
+    }
+
+    fn open_log(&self) -> Arc<Log> {
+        let number = self.next_log.fetch_add(1, Ordering::Relaxed);
+        let log = Arc::new(Log::new(number));
+        let mut state = lock(&self.state);
+        while state.logs.len() >= MOST_LOGS {
+            let finished = state.logs.iter().find(|(_, log)| log.has_ended());
+            let oldest = finished
+                .or_else(|| state.logs.iter().next())
+                .map(|(number, _)| *number);
+            let Some(oldest) = oldest else { break };
+            state.logs.remove(&oldest);
+        }
+        state.logs.insert(number, Arc::clone(&log));
+        log
+    }
+
+    fn read(self: &Arc<Self>, log: &Arc<Log>, from: u64) -> Events {
+        let session = Arc::clone(self);
+        let in_use = InUse::of(self);
+        let events = Arc::clone(log).read(from, move |number| {
+            // Who has read all of it will not ask for it again.
+            lock(&session.state).logs.remove(&number);
+        });
+        in_use.while_read(events)
+    }
+
+    /// The number of a new stream for what is said unasked, and where a newer one or the end of the
+    /// session shows.
+    pub(super) fn listen(&self) -> (u64, watch::Receiver<u64>) {
+        self.listener
+            .send_modify(|stream| *stream = stream.saturating_add(1));
+        let receiver = self.listener.subscribe();
+        let number = *receiver.borrow();
+        (number, receiver)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+/// Ends a log when the work that fills it ends, however it does.
+struct End<'a>(&'a Log);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Work on one request of a session.
+pub(super) struct Running {
+    session: Arc<Session>,
+    request: Box<str>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        lock(&self.session.state).running.remove(&self.request);
+    }
+}
+
+/// A stream that keeps its session from being taken for unused.
+pub(super) struct InUse(Arc<Session>);
+
+impl InUse {
+    pub(super) fn of(session: &Arc<Session>) -> Self {
+        let mut state = lock(&session.state);
+        state.streams = state.streams.saturating_add(1);
+        drop(state);
+        Self(Arc::clone(session))
+    }
+
+    /// The same events; the session is in use as long as somebody reads them.
+    pub(super) fn while_read(self, events: Events) -> Events {
+        stream::unfold((events, self), |(mut events, in_use)| async move {
+            let event: Event = events.next().await?;
+            Some((event, (events, in_use)))
+        })
+        .boxed()
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.streams = state.streams.saturating_sub(1);
+        state.used = Instant::now();
+    }
+}
