@@ -2,17 +2,26 @@
 //! its own that is dropped when the call ends.
 //!
 //! This module knows wasmtime and the WIT that a service may import. It does not know MCP, JSON or
-//! HTTP, and it learns who is calling only as a verified [`Principal`](crate::auth::Principal).
+//! HTTP; it learns who is calling only as a verified [`Principal`](crate::auth::Principal), and talks
+//! to them through a [`Client`](client::Client).
 
+#[expect(
+    missing_docs,
+    reason = "what is generated has the words of `wit/`, where a name may say enough"
+)]
 mod bindings;
 mod call;
 mod code_cache;
+mod deadline;
 mod engine;
 mod failure;
 mod imports;
 mod limits;
 mod program;
+mod questions;
 mod stderr;
+
+pub mod client;
 
 use std::io;
 use std::path::PathBuf;
@@ -22,6 +31,7 @@ use tokio::sync::Semaphore;
 pub use failure::Failure;
 pub use limits::Limits;
 pub use program::{Compiler, Export, Identity, NotLoaded, Program};
+pub use questions::BadQuestion;
 
 use crate::auth::Auth;
 use engine::Ticker;
@@ -30,6 +40,7 @@ use engine::Ticker;
 pub struct Sandbox {
     auth: Auth,
     slots: Semaphore,
+    slot_count: usize,
     _ticker: Ticker,
 }
 
@@ -72,7 +83,14 @@ impl Sandbox {
         Ok(Self {
             _ticker: Ticker::start(compiler.engines()).map_err(NotStarted::Ticker)?,
             slots: Semaphore::new(compiler.slots()),
+            slot_count: compiler.slots(),
             auth,
         })
+    }
+
+    /// How many calls have a slot, and with it a store, at this moment.
+    pub fn running(&self) -> usize {
+        self.slot_count
+            .saturating_sub(self.slots.available_permits())
     }
 }

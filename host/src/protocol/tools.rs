@@ -5,6 +5,8 @@ mod outcome;
 
 use std::sync::Arc;
 
+use futures_util::future::{self, BoxFuture};
+
 use super::Protocol;
 use super::message::{Request, Text};
 use super::meta::Era;
@@ -12,6 +14,7 @@ use super::reply::{Answer, Error};
 use crate::auth::Principal;
 use crate::catalog::Tool;
 use crate::sandbox::Failure;
+use crate::sandbox::client::{self, Announcement, Capability, Client, Level, NotAsked, Question};
 use crate::value::{NotDecoded, Val};
 
 pub(super) use listing::Listings;
@@ -74,9 +77,13 @@ impl Protocol {
         arguments: Vec<Val>,
         caller: Option<Arc<Principal>>,
     ) -> Outcome {
-        let call = self
-            .sandbox
-            .call(&tool.export, arguments, caller, &tool.limits);
+        let call = self.sandbox.call(
+            &tool.export,
+            arguments,
+            caller,
+            Arc::new(Deaf),
+            &tool.limits,
+        );
         let results = match call.await {
             Ok(results) => results,
             Err(failure) => {
@@ -101,4 +108,33 @@ impl Protocol {
             }
         }
     }
+}
+
+/// A client that can be told and asked nothing.
+struct Deaf;
+
+impl Client for Deaf {
+    fn capabilities(&self) -> Capability {
+        Capability::empty()
+    }
+
+    fn progress(&self, _done: f64, _total: Option<f64>, _message: Option<String>) {}
+
+    fn log(&self, _level: Level, _data: String, _logger: Option<String>) {}
+
+    fn ask(
+        &self,
+        questions: Vec<(String, Question)>,
+    ) -> BoxFuture<'_, Result<Vec<Result<client::Answer, client::Unanswered>>, NotAsked>> {
+        let missing = questions.iter().map(|(_, question)| match question {
+            Question::Form(_) => Capability::FORM,
+            Question::Page(_) => Capability::PAGE,
+            Question::Sampling(_) => Capability::SAMPLING,
+            Question::Roots => Capability::ROOTS,
+        });
+        let missing = missing.fold(Capability::empty(), |all, one| all | one);
+        Box::pin(future::ready(Err(NotAsked::Unable(missing))))
+    }
+
+    fn announce(&self, _announcement: Announcement) {}
 }

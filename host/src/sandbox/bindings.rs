@@ -4,6 +4,11 @@ wasmtime::component::bindgen!({
     path: "../wit",
     world: "host",
     imports: {
+        "cloister:mcp/client.ask": async | trappable,
+        "cloister:mcp/client.elicit": async | trappable,
+        "cloister:mcp/client.list-roots": async | trappable,
+        "cloister:mcp/client.sample": async | trappable,
+        "cloister:mcp/client.visit": async | trappable,
         "cloister:mcp/session.refresh": async | trappable,
         default: trappable,
     },

@@ -1,16 +1,18 @@
 //! One call: a store, an instance, a deadline; and everything dropped at the end.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::client::Client;
+use super::deadline::Deadline;
 use super::failure::{Ended, OutOfTime};
 use super::imports::auth::AuthUser;
 use super::limits::Meter;
 use super::program::{Export, Identity};
+use super::questions::Questions;
 use super::stderr::Stderr;
 use super::{Failure, Limits, Sandbox};
 use crate::auth::{Auth, Principal};
@@ -22,6 +24,9 @@ const HANDLES: usize = 1_000;
 pub(super) struct Call {
     pub(super) caller: Option<Arc<Principal>>,
     pub(super) auth: Auth,
+    pub(super) client: Arc<dyn Client>,
+    pub(super) questions: Questions,
+    pub(super) deadline: Deadline,
     wasi: WasiCtx,
     table: ResourceTable,
     meter: Meter,
@@ -38,26 +43,38 @@ impl WasiView for Call {
 
 impl Sandbox {
     /// Calls an export in a store of its own, and lends it the caller's identity if its signature
-    /// asks for one. Dropping the future stops the guest and frees all that it has.
+    /// asks for one. What it says and asks meanwhile goes to the client. Dropping the future stops
+    /// the guest and frees all that it has.
     pub async fn call(
         &self,
         export: &Export,
         arguments: Vec<Val>,
         caller: Option<Arc<Principal>>,
+        client: Arc<dyn Client>,
         limits: &Limits,
     ) -> Result<Vec<Val>, Failure> {
-        let deadline = Instant::now() + limits.timeout;
-        // Two clocks, because each is blind where the other sees: the epoch ends a guest that
-        // computes, the timer one that waits.
-        let _slot = tokio::time::timeout(limits.timeout, self.slots.acquire())
+        let deadline = Deadline::after(limits.timeout);
+        let _slot = deadline
+            .bound(self.slots.acquire())
             .await
             .ok()
             .and_then(Result::ok)
             .ok_or(Failure::Busy)?;
         let stderr = Stderr::default();
-        let mut store = self.store(export, caller, limits, deadline, &stderr);
-        let outcome =
-            tokio::time::timeout_at(deadline.into(), run(&mut store, export, arguments)).await;
+        let call = Call {
+            caller,
+            auth: self.auth.clone(),
+            client,
+            questions: Questions::default(),
+            deadline: deadline.clone(),
+            wasi: WasiCtxBuilder::new().stderr(stderr.clone()).build(),
+            table: ResourceTable::new(),
+            meter: Meter::new(limits),
+        };
+        let mut store = call.store(export, limits);
+        // Two clocks, because each is blind where the other sees: the store's epoch ends a guest that
+        // computes, this timer one that waits.
+        let outcome = deadline.bound(run(&mut store, export, arguments)).await;
         match outcome {
             Ok(Ok(results)) => Ok(results),
             Ok(Err(error)) => {
@@ -67,38 +84,25 @@ impl Sandbox {
                 };
                 Err(Failure::of(&error, &ended, limits))
             }
-            Err(_elapsed) => Err(Failure::OutOfTime {
+            Err(OutOfTime) => Err(Failure::OutOfTime {
                 limit: limits.timeout,
             }),
         }
     }
+}
 
-    fn store(
-        &self,
-        export: &Export,
-        caller: Option<Arc<Principal>>,
-        limits: &Limits,
-        deadline: Instant,
-        stderr: &Stderr,
-    ) -> Store<Call> {
-        let mut store = Store::new(
-            export.pre.engine(),
-            Call {
-                caller,
-                auth: self.auth.clone(),
-                wasi: WasiCtxBuilder::new().stderr(stderr.clone()).build(),
-                table: ResourceTable::new(),
-                meter: Meter::new(limits),
-            },
-        );
+impl Call {
+    fn store(self, export: &Export, limits: &Limits) -> Store<Self> {
+        let deadline = self.deadline.clone();
+        let mut store = Store::new(export.pre.engine(), self);
         store.limiter(|call| &mut call.meter);
         store.set_hostcall_fuel(limits.crossing());
         store.set_max_component_handles(HANDLES);
         store.epoch_deadline_callback(move |_| {
-            if Instant::now() < deadline {
-                Ok(UpdateDeadline::Yield(1))
-            } else {
+            if deadline.has_passed() {
                 Err(OutOfTime.into())
+            } else {
+                Ok(UpdateDeadline::Yield(1))
             }
         });
         store.set_epoch_deadline(1);

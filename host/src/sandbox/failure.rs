@@ -5,7 +5,9 @@ use std::time::Duration;
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
+use super::client::NotAsked;
 use super::limits::Limits;
+use super::questions::BadQuestion;
 
 /// Why a call gave no result. `Display` is for the caller: it names the limit, and nothing of the
 /// host or of what the guest printed. [`Failure::detail`] is for the log.
@@ -45,6 +47,12 @@ pub enum Failure {
     /// The guest did not let go of the caller's identity.
     #[error("it kept the handle of the user it was lent; a tool must drop it before it returns")]
     KeptIdentity,
+    /// The guest asked its client something, and gets no answer in this run.
+    #[error(transparent)]
+    NotAsked(NotAsked),
+    /// The guest asked its client in a way that it must not.
+    #[error("it was stopped by a fault of its own: {0}")]
+    BadQuestion(BadQuestion),
     /// The guest trapped: it panicked, or did what no program may do.
     #[error("it was stopped by a fault of its own: {}", fault(*trap))]
     Trapped {
@@ -66,7 +74,9 @@ impl Failure {
             Self::Busy
             | Self::OutOfTime { .. }
             | Self::OutputTooLarge { .. }
-            | Self::KeptIdentity => None,
+            | Self::KeptIdentity
+            | Self::NotAsked(_)
+            | Self::BadQuestion(_) => None,
         }
     }
 
@@ -79,6 +89,12 @@ impl Failure {
             return Self::OutOfTime {
                 limit: limits.timeout,
             };
+        }
+        if let Some(not_asked) = error.downcast_ref::<NotAsked>() {
+            return Self::NotAsked(*not_asked);
+        }
+        if let Some(bad) = error.downcast_ref::<BadQuestion>() {
+            return Self::BadQuestion(bad.clone());
         }
         let detail = detail(error, &ended.stderr);
         if ended.ran_out_of_memory {
@@ -116,8 +132,8 @@ pub(super) struct Ended {
     pub(super) stderr: String,
 }
 
-/// What the epoch callback returns to end a call whose time is up.
-#[derive(Debug, thiserror::Error)]
+/// The time of a call is up.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("out of time")]
 pub(super) struct OutOfTime;
 

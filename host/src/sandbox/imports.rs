@@ -1,7 +1,9 @@
 //! What a guest may import, one capability per file. Everything is linked for everybody: an import
 //! that is linked is not yet granted, and what is not granted is refused when it is used.
 
+mod announcements;
 pub(super) mod auth;
+mod client;
 mod session;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -16,6 +18,11 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Call>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     mcp::auth::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    mcp::client::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    mcp::content::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    mcp::prompts::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    mcp::resources::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     mcp::session::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    mcp::tools::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     Ok(linker)
 }

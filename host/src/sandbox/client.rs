@@ -1,0 +1,82 @@
+//! The other end of a call, as a guest sees it: what it may tell its client, and ask it.
+
+use futures_util::future::BoxFuture;
+
+pub use super::bindings::cloister::mcp::client::{
+    Answer, Capability, Choice, ChoiceField, ChoicesField, Field, Form, Input, IntegerField, Level,
+    ModelMessage, ModelTool, NumberField, Page, Part, Question, Response, Root, Sampled, Sampling,
+    TextField, ToolChoice, ToolResult, ToolUse, Unanswered, Value,
+};
+pub use super::bindings::cloister::mcp::content::{Body, Content, Embedded, Link, Media, Role};
+
+/// The other end of a call. Whoever speaks with clients implements it, and bounds what a guest says
+/// in number: the sandbox bounds only the length.
+pub trait Client: Send + Sync {
+    /// What the client can be asked for.
+    fn capabilities(&self) -> Capability;
+
+    /// How far the call is. The numbers are finite.
+    fn progress(&self, done: f64, total: Option<f64>, message: Option<String>);
+
+    /// A log message.
+    fn log(&self, level: Level, data: String, logger: Option<String>);
+
+    /// Asks, each question under its key, and waits for the answers, which come in the order of the
+    /// questions. The time of the call stands still meanwhile, so the wait must have an end.
+    fn ask(
+        &self,
+        questions: Vec<(String, Question)>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Answer, Unanswered>>, NotAsked>>;
+
+    /// Something that concerns every client, not this one alone.
+    fn announce(&self, announcement: Announcement);
+}
+
+/// Why a question does not return to the guest, but ends its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAsked {
+    /// The client did not declare that it can answer this.
+    #[error("the client of this call cannot be asked {}", missing(*.0))]
+    Unable(Capability),
+    /// It is asked after the run has ended, and the call repeated with the answers.
+    #[error("the client of this call is to answer first, and then to call again")]
+    Later,
+}
+
+/// What a service announces to everybody who listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// The list of tools should be read again.
+    Tools,
+    /// The list of prompts should be read again.
+    Prompts,
+    /// The list of resources should be read again.
+    Resources,
+    /// The resource with this address has changed, if it is one of the service.
+    Updated(String),
+}
+
+/// What the client cannot be asked, and what it would have had to declare.
+fn missing(wanted: Capability) -> String {
+    let known = [
+        (Capability::FORM, "the person by a form", "form"),
+        (Capability::PAGE, "the person by a web page", "page"),
+        (Capability::SAMPLING, "the model", "sampling"),
+        (
+            Capability::SAMPLING_TOOLS,
+            "the model with tools",
+            "sampling-tools",
+        ),
+        (Capability::ROOTS, "for its folders", "roots"),
+    ];
+    let (asked, names): (Vec<&str>, Vec<String>) = known
+        .into_iter()
+        .filter(|(capability, ..)| wanted.contains(*capability))
+        .map(|(_, asked, name)| (asked, format!("`{name}`")))
+        .unzip();
+    format!(
+        "{}: it did not declare {}",
+        asked.join(" and "),
+        names.join(" and ")
+    )
+}
