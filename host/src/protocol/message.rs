@@ -250,7 +250,7 @@ impl<'a> Message<'a> {
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-fn readable_id(id: &RawValue) -> Result<&RawValue, &'static str> {
+pub(super) fn readable_id(id: &RawValue) -> Result<&RawValue, &'static str> {
     let text = id.get();
     if text.len() > LONGEST_ID {
         return Err("`id` is longer than 256 bytes");
