@@ -231,7 +231,7 @@ impl Host {
         for service in catalog.services() {
             let tools = catalog
                 .tools()
-                .filter(|(_, tool)| tool.service == service.name)
+                .filter(|(_, tool)| tool.function.service == service.name)
                 .map(|(name, _)| name);
             writeln!(out, "    {}: {}", service.name, list(tools))?;
         }

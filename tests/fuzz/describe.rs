@@ -84,8 +84,8 @@ fn outcome(contents: &Contents) -> Outcome {
             assert!(!service.tools.is_empty(), "a service has tools");
             for tool in &service.tools {
                 let schemas = [
-                    Some(tool.signature.input_schema()),
-                    tool.signature.output_schema(),
+                    Some(tool.function.signature.input_schema()),
+                    tool.function.signature.output_schema(),
                 ];
                 for schema in schemas.into_iter().flatten() {
                     let schema: Value =

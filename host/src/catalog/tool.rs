@@ -1,61 +1,37 @@
-//! A service and its tools, as a component and its documentation describe them.
+//! Tools: functions that models call.
 
-use std::sync::Arc;
-
-use crate::auth::Access;
+use super::Function;
 use crate::digest::Digest;
-use crate::sandbox::{Export, Limits};
-use crate::value::Signature;
 
-/// One component that is served.
-pub struct Service {
-    /// The name of its file, without the ending.
-    pub name: Arc<str>,
-    /// The SHA-256 of the component.
-    pub digest: Digest,
-    /// What its author wrote about it.
-    pub description: Option<String>,
-    /// Its tools, in the order of the WIT.
-    pub tools: Vec<Arc<Tool>>,
-}
-
-/// One function that callers may call.
+/// A function that models call.
 pub struct Tool {
-    /// The service it belongs to.
-    pub service: Arc<str>,
-    /// Where it stands in the WIT, for the log: `acme:weather/weather@1.0.0#forecast`.
-    pub origin: String,
-    /// The name it would like to be served under.
-    pub name: String,
-    /// A short name for people.
-    pub title: Option<String>,
-    /// What it does, for the model.
-    pub description: Option<String>,
-    /// Pictures of it, for people.
-    pub icons: Vec<Icon>,
+    /// What it has in common with others.
+    pub function: Function,
     /// The address of the user interface that shows its result, `ui://…` (MCP Apps).
     pub ui: Option<String>,
     /// What it does to the world.
     pub annotations: Annotations,
-    /// Whether it wants to know its caller.
-    pub access: Access,
-    /// What it takes and gives.
-    pub signature: Signature,
-    /// The function itself.
-    pub export: Export,
-    /// What one call may use.
-    pub limits: Limits,
+    /// What tells one listing of it from another.
+    pub(super) listed: Digest,
 }
 
-/// A picture of a tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Icon {
-    /// Where it is: `https:` or `data:`.
-    pub src: String,
-    /// Its media type.
-    pub mime_type: Option<String>,
-    /// The sizes it is good for, such as `48x48` or `any`.
-    pub sizes: Vec<String>,
+impl Tool {
+    /// A tool of this function.
+    pub fn new(function: Function, annotations: Annotations, ui: Option<String>) -> Self {
+        let schemas = (
+            function.signature.input_schema().get(),
+            function
+                .signature
+                .output_schema()
+                .map(|schema| schema.get()),
+        );
+        Self {
+            listed: function.listed((schemas, annotations, &ui)),
+            function,
+            ui,
+            annotations,
+        }
+    }
 }
 
 /// What a tool does to the world; none is what MCP assumes of a tool that says nothing.

@@ -38,15 +38,15 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
         writeln!(out, "{description}")?;
     }
     for tool in &inspection.service.tools {
-        writeln!(out, "\n{}", tool.name)?;
+        writeln!(out, "\n{}", tool.function.name)?;
         write_tool(&mut out, tool)?;
     }
     let undescribed = inspection
         .service
         .tools
         .iter()
-        .filter(|tool| tool.description.is_none());
-    let missing = undescribed.map(|tool| format!("`{}` has no description", tool.origin));
+        .filter(|tool| tool.function.description.is_none());
+    let missing = undescribed.map(|tool| format!("`{}` has no description", tool.function.origin));
     let notes: Vec<String> = inspection.notes.into_iter().chain(missing).collect();
     if !notes.is_empty() {
         writeln!(out, "\nto mend:")?;
@@ -58,6 +58,7 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
 }
 
 fn write_tool(out: &mut impl Write, tool: &Tool) -> std::io::Result<()> {
+    let tool = &tool.function;
     if let Some(title) = &tool.title {
         writeln!(out, "  {title}")?;
     }

@@ -12,7 +12,7 @@ use super::message::{Request, Text};
 use super::meta::Era;
 use super::reply::{Answer, Error};
 use crate::auth::Principal;
-use crate::catalog::Tool;
+use crate::catalog::Function;
 use crate::sandbox::Failure;
 use crate::sandbox::client::{self, Announcement, Capability, Client, Level, NotAsked, Question};
 use crate::value::{NotDecoded, Val};
@@ -56,6 +56,7 @@ impl Protocol {
         let tool = catalog
             .tool(&name)
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
+        let tool = &tool.function;
         let caller = match tool.access.admit(caller) {
             Ok(caller) => caller,
             Err(denied) => return Ok(self.refuse(denied, request, era)),
@@ -73,7 +74,7 @@ impl Protocol {
 
     async fn run(
         &self,
-        tool: &Tool,
+        tool: &Function,
         arguments: Vec<Val>,
         caller: Option<Arc<Principal>>,
     ) -> Outcome {

@@ -12,7 +12,7 @@ use super::shapes::{CannotCross, Shapes};
 use super::tags::{Doc, is_rule};
 use super::text::Text;
 use crate::auth::Access;
-use crate::catalog::{Annotations, Icon, Service, Tool};
+use crate::catalog::{self, Annotations, Icon, Service, Tool};
 use crate::sandbox::{Identity, Limits, Program};
 use crate::value::{Answer, Kind, Member, NameCase, NotPublishable, Scope, Signature};
 
@@ -113,6 +113,8 @@ pub(super) fn describe(
             digest: contents.digest,
             description,
             tools: tools.into_iter().map(Arc::new).collect(),
+            prompts: Vec::new(),
+            resources: Vec::new(),
         },
     })
 }
@@ -204,10 +206,15 @@ impl Reader<'_> {
             tool = self.tool(interface, &origin, function, None);
         }
         match tool {
-            Ok(tool) if self.tools.iter().any(|other| other.name == tool.name) => {
+            Ok(tool)
+                if self
+                    .tools
+                    .iter()
+                    .any(|other| other.function.name == tool.function.name) =>
+            {
                 self.notes.push(format!(
                     "`{origin}` is left out: the component has another function named `{}`; give one of them a `@name`",
-                    tool.name
+                    tool.function.name
                 ));
             }
             Ok(tool) => self.tools.push(tool),
@@ -299,7 +306,7 @@ impl Reader<'_> {
             .program
             .export(interface, &function.name, identity)
             .ok_or_else(|| Refused::Because("the component does not really export it".into()))?;
-        Ok(Tool {
+        let function = catalog::Function {
             service: Arc::clone(self.service),
             origin: origin.to_owned(),
             name: about
@@ -310,8 +317,6 @@ impl Reader<'_> {
             title: about.doc.tag("title").map(str::to_owned),
             description: about.description(),
             icons: about.icons(),
-            ui: about.ui().map(str::to_owned),
-            annotations: about.annotations(),
             access: match identity {
                 None => Access::Public,
                 Some(identity) if identity.optional => Access::Optional,
@@ -320,7 +325,12 @@ impl Reader<'_> {
             signature,
             export,
             limits: self.limits,
-        })
+        };
+        Ok(Tool::new(
+            function,
+            about.annotations(),
+            about.ui().map(str::to_owned),
+        ))
     }
 }
 

@@ -165,6 +165,23 @@ pub struct Member {
     pub shape: Shape,
 }
 
+impl Member {
+    /// Whether callers must give it.
+    pub fn is_required(&self) -> bool {
+        !matches!(self.shape.kind, Kind::Option(_)) && self.shape.rules.fallback().is_none()
+    }
+
+    /// What the author wrote about it, or about what is in its option.
+    pub fn docs(&self) -> Option<&str> {
+        let inner = if let Kind::Option(inner) = &self.shape.kind {
+            inner.docs.as_deref()
+        } else {
+            None
+        };
+        self.shape.docs.as_deref().or(inner)
+    }
+}
+
 impl Named for Member {
     fn wit(&self) -> &str {
         &self.wit

@@ -129,13 +129,14 @@ struct ListedAnnotations<'a> {
 impl<'a> Listed<'a> {
     fn of(name: &'a str, tool: &'a Tool, revision: Revision) -> Self {
         let knows_titles = revision.has_structured_content();
-        let title = tool.title.as_deref();
+        let function = &tool.function;
+        let title = function.title.as_deref();
         Self {
             name,
             title: title.filter(|_| knows_titles),
-            description: tool.description.as_deref(),
-            input_schema: tool.signature.input_schema(),
-            output_schema: tool
+            description: function.description.as_deref(),
+            input_schema: function.signature.input_schema(),
+            output_schema: function
                 .signature
                 .output_schema()
                 .map(|schema| &**schema)
@@ -145,7 +146,7 @@ impl<'a> Listed<'a> {
                 // The revision before titles has a place for one among the annotations.
                 title.filter(|_| !knows_titles),
             ),
-            icons: tool
+            icons: function
                 .icons
                 .iter()
                 .filter(|_| revision.has_icons())

@@ -11,7 +11,7 @@ use super::super::lifecycle::{SERVER_INFO_KEY, server_info};
 use super::super::meta::Era;
 use super::super::reply::Answer;
 use crate::auth::Class;
-use crate::catalog::Tool;
+use crate::catalog::Function;
 use crate::value::{Encoded, NotDecoded};
 
 /// What came of a call.
@@ -47,7 +47,7 @@ struct Resource {
 
 impl Outcome {
     /// What the tool returned. A WIT `err` is a failed call.
-    pub(super) fn of(encoded: Encoded, tool: &Tool) -> Self {
+    pub(super) fn of(encoded: Encoded, tool: &Function) -> Self {
         match encoded {
             Encoded::Done => Self::text("ok".into()),
             Encoded::Value { structured, text } => Self {
@@ -77,7 +77,7 @@ impl Outcome {
     }
 
     /// The tool gave no result.
-    pub(super) fn failed(tool: &Tool, cause: &dyn Display) -> Self {
+    pub(super) fn failed(tool: &Function, cause: &dyn Display) -> Self {
         Self::error(format!(
             "the tool `{}` of the service `{}` gave no result: {cause}",
             tool.name, tool.service
@@ -174,7 +174,7 @@ impl Outcome {
 
 impl Content {
     /// Bytes of a media type: a picture, a sound, or else a resource that comes along.
-    fn media(media: String, data: String, tool: &Tool) -> Self {
+    fn media(media: String, data: String, tool: &Function) -> Self {
         match media.split('/').next() {
             Some("image") => Self::Image {
                 data,
