@@ -1,29 +1,56 @@
-//! MCP: from the bytes of one message to the bytes of its answer.
+//! MCP: from the bytes of one message to what is said in answer.
 //!
 //! Each message says in which way it speaks: requests that carry their own metadata are of
 //! revision 2026-07-28, all others of the revisions that open with `initialize`. This module knows
 //! no HTTP; it says what kind of answer it gives, and [`crate::http`] finds the status for it.
 
+mod abilities;
+mod blocks;
+mod changes;
+mod completion;
+mod exchange;
 mod identity;
 mod lifecycle;
+mod listen;
+mod listing;
+mod logging;
 mod message;
 mod meta;
+mod peer;
+mod prompts;
+mod questions;
 mod reply;
+mod resources;
 mod revision;
+mod run;
+mod session;
+mod state;
 mod tools;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::future::{AbortHandle, Abortable, join_all};
+use secrecy::SecretString;
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, watch};
+
+pub use exchange::{Event, Events, Reply};
 pub use reply::{Answer, Kind};
 pub use revision::Revision;
+pub use session::SessionLimits;
 
-use crate::auth::{Auth, Bearer, Challenge, Principal};
+use crate::auth::{Auth, Bearer, Challenge, Credentials, Presented, Principal};
 use crate::catalog::Catalogs;
 use crate::sandbox::Sandbox;
-use message::{Message, Request};
+use changes::Changes;
+use exchange::{Exchange, Outlet};
+use listing::Listings;
+use message::{Body, Message, Notification, Request, Response};
 use meta::Era;
 use reply::Error;
-use tools::Listings;
+use session::{Session, Sessions};
+use state::Seals;
 
 /// The server, as MCP sees it.
 pub struct Protocol {
@@ -32,82 +59,404 @@ pub struct Protocol {
     challenge: Challenge,
     sandbox: Sandbox,
     listings: Listings,
+    changes: Arc<Changes>,
+    sessions: Sessions,
+    seals: Seals,
+    /// Places for streams of what changes.
+    streams: Semaphore,
+    most_streams: usize,
+    closing: watch::Receiver<bool>,
+}
+
+/// What the server is made of.
+pub struct Parts {
+    /// What is served.
+    pub catalogs: Catalogs,
+    /// Who is calling.
+    pub auth: Auth,
+    /// What callers are told who are turned away.
+    pub challenge: Challenge,
+    /// Where calls run.
+    pub sandbox: Sandbox,
+    /// Becomes true when the host stops: streams end then.
+    pub closing: watch::Receiver<bool>,
+}
+
+/// How much the server keeps for its clients.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many sessions there may be, and for how long.
+    pub sessions: SessionLimits,
+    /// How many streams of what changes may be open at once.
+    pub streams: usize,
+    /// The secrets that seal what clients keep for this host. Replicas share them; none makes one that
+    /// is good until the host stops.
+    pub state_keys: Vec<SecretString>,
+}
+
+/// One message, as a transport received it.
+pub struct Incoming {
+    /// The message.
+    pub body: Bytes,
+    /// The token that the transport found, if it did.
+    pub bearer: Option<Bearer>,
+    /// What the transport knows besides.
+    pub declared: Declared,
 }
 
 /// What a transport knows of a message besides its bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Declared<'a> {
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    /// The headers that repeat what is in the message, if the transport has headers.
+    pub headers: Option<Headers>,
+    /// The id of a session.
+    pub session: Option<String>,
+    /// Whether the client takes more than one message in answer.
+    pub takes_streams: bool,
+}
+
+/// Headers that repeat what is in the message (MCP 2026-07-28, transports).
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
     /// The header `MCP-Protocol-Version`.
-    pub version: Option<&'a str>,
+    pub version: Option<String>,
     /// The header `Mcp-Method`.
-    pub method: Option<&'a str>,
+    pub method: Option<String>,
     /// The header `Mcp-Name`, as sent.
-    pub name: Option<&'a str>,
+    pub name: Option<String>,
+    /// The headers `Mcp-Param-…` as sent, by what comes after that, in lower case.
+    pub params: Vec<(String, String)>,
+}
+
+/// What the server has open at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Calls that have a sandbox.
+    pub calls: usize,
+    /// Sessions of older clients.
+    pub sessions: usize,
+    /// Streams of what changes.
+    pub streams: usize,
+}
+
+/// One message, with all that is known of where it came from.
+struct Origin<'a> {
+    declared: &'a Declared,
+    bearer: Option<Bearer>,
+    session: Named,
+    outlet: &'a Outlet,
+}
+
+/// The session that a transport named.
+#[derive(Clone)]
+enum Named {
+    None,
+    /// It is not there.
+    Unknown,
+    Session(Arc<Session>),
+}
+
+/// What a handler knows of its request besides the params.
+struct Context<'a> {
+    era: &'a Era,
+    caller: Option<Arc<Principal>>,
+    declared: &'a Declared,
+    outlet: &'a Outlet,
 }
 
 impl Protocol {
     /// Puts the parts together.
-    pub fn new(catalogs: Catalogs, auth: Auth, challenge: Challenge, sandbox: Sandbox) -> Self {
+    pub fn new(parts: Parts, settings: &Settings) -> Self {
         Self {
-            catalogs,
-            auth,
-            challenge,
-            sandbox,
+            changes: Arc::new(Changes::new(parts.catalogs.clone())),
+            catalogs: parts.catalogs,
+            auth: parts.auth,
+            challenge: parts.challenge,
+            sandbox: parts.sandbox,
             listings: Listings::default(),
+            sessions: Sessions::new(settings.sessions),
+            seals: Seals::new(&settings.state_keys),
+            streams: Semaphore::new(settings.streams),
+            most_streams: settings.streams,
+            closing: parts.closing,
         }
     }
 
-    /// Answers one message. `bearer` is the token that the transport found, if it did. Dropping the
-    /// future cancels what it started.
-    pub async fn answer(
-        &self,
-        body: &[u8],
-        declared: Declared<'_>,
+    /// What is open at this moment.
+    pub fn load(&self) -> Load {
+        Load {
+            calls: self.sandbox.running(),
+            sessions: self.sessions.count(),
+            streams: self
+                .most_streams
+                .saturating_sub(self.streams.available_permits()),
+        }
+    }
+
+    /// Answers one message. Dropping the future, or the stream that it gives, cancels what was started,
+    /// unless the message belongs to a session.
+    pub async fn receive(self: &Arc<Self>, incoming: Incoming) -> Reply {
+        let session = self.named(&incoming.declared);
+        let server = Arc::clone(self);
+        let of = session.clone();
+        let exchange = Exchange::new(incoming.declared.takes_streams, |outlet| {
+            Box::pin(async move { server.answer(incoming, of, outlet).await })
+        });
+        match session {
+            Named::Session(session) => session.reply(exchange).await,
+            Named::None | Named::Unknown => exchange.reply().await,
+        }
+    }
+
+    /// Opens the stream of a session for what is said unasked, or reads on where another stream of it
+    /// broke off after the event of that id (MCP 2025-11-25 and before, transports).
+    pub async fn open_stream(
+        self: &Arc<Self>,
+        declared: &Declared,
         bearer: Option<Bearer>,
-    ) -> Answer {
-        let message = match Message::parse(body) {
-            Ok(message) => message,
-            Err(refused) => return refused.answer(),
+        last_event: Option<&str>,
+    ) -> Reply {
+        let session = match self.owned(declared, bearer).await {
+            Ok(session) => session,
+            Err(refused) => return Reply::Answer(refused),
         };
+        match last_event {
+            None => Reply::Stream(self.unasked(&session)),
+            Some(last_event) => match session.resume(last_event) {
+                Some(events) => Reply::Stream(events),
+                None => Reply::Stream(self.unasked(&session)),
+            },
+        }
+    }
+
+    /// Ends a session at its client's wish.
+    pub async fn end_session(&self, declared: &Declared, bearer: Option<Bearer>) -> Answer {
+        match self.owned(declared, bearer).await {
+            Ok(session) => {
+                self.sessions.close(&session);
+                Answer::accepted()
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// The session that was named, if it is there and the caller's.
+    async fn owned(
+        &self,
+        declared: &Declared,
+        bearer: Option<Bearer>,
+    ) -> Result<Arc<Session>, Answer> {
+        match self.named(declared) {
+            Named::Session(session) => {
+                self.check_owner(&session, bearer).await?;
+                Ok(session)
+            }
+            Named::Unknown => Err(Error::no_session().answer(None)),
+            Named::None => Err(Error::invalid_request(
+                "streams of their own belong to sessions: `Mcp-Session-Id` is missing",
+            )
+            .answer(None)),
+        }
+    }
+
+    async fn check_owner(
+        &self,
+        session: &Session,
+        bearer: Option<Bearer>,
+    ) -> Result<(), Answer> {
+        let credentials = Credentials {
+            header: bearer,
+            meta: Presented::Absent,
+        };
+        match self.auth.identify(&credentials).await {
+            Ok(caller) if session.admit(caller.as_deref()) => Ok(()),
+            Ok(_another) => Err(Error::no_session().answer(None)),
+            Err(denied) => Err(Answer::unauthorized(denied)),
+        }
+    }
+
+    fn named(&self, declared: &Declared) -> Named {
+        let version = declared
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.version.as_deref())
+            .and_then(Revision::named);
+        match &declared.session {
+            // Requests of that revision belong to no session, whatever they say.
+            Some(_) if version.is_some_and(Revision::is_modern) => Named::None,
+            Some(id) => self
+                .sessions
+                .find(id)
+                .map_or(Named::Unknown, Named::Session),
+            None => Named::None,
+        }
+    }
+
+    async fn answer(&self, incoming: Incoming, session: Named, outlet: Outlet) -> Answer {
+        let origin = Origin {
+            declared: &incoming.declared,
+            bearer: incoming.bearer,
+            session,
+            outlet: &outlet,
+        };
+        match Body::parse(&incoming.body) {
+            Err(refused) => refused.answer(),
+            Ok(Body::One(message)) => self.message(&message, &origin).await,
+            Ok(Body::Batch(messages)) => self.batch(messages, &origin).await,
+        }
+    }
+
+    async fn message(&self, message: &Message<'_>, origin: &Origin<'_>) -> Answer {
         match message {
-            // No notification asks for more than to be heard, and no answer is waited for, since
-            // this server asks nothing of its clients.
-            Message::Notification | Message::Response => Answer::accepted(),
             Message::Request(request) => self
-                .reply(&request, declared, bearer)
+                .reply(request, origin)
                 .await
                 .unwrap_or_else(|error| error.answer(Some(request.id))),
+            Message::Notification(notification) => self.heard(notification, origin).await,
+            Message::Response(response) => self.answered(response, origin).await,
         }
     }
 
-    async fn reply(
+    /// Several messages in one body (MCP 2025-03-26, JSON-RPC batching).
+    async fn batch(
         &self,
-        request: &Request<'_>,
-        declared: Declared<'_>,
-        bearer: Option<Bearer>,
-    ) -> Result<Answer, Error> {
-        let era = Era::of(request, declared)?;
-        let credentials = identity::credentials(request, bearer);
-        match self.auth.identify(&credentials).await {
-            Ok(caller) => self.dispatch(request, era, caller).await,
-            Err(denied) => Ok(self.refuse(denied, request, era)),
+        messages: Vec<Result<Message<'_>, message::NoMessage<'_>>>,
+        origin: &Origin<'_>,
+    ) -> Answer {
+        let named = origin
+            .declared
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.version.as_deref());
+        let revision = match (&origin.session, named.map(Revision::named)) {
+            (Named::Session(session), _) => Some(session.revision),
+            (Named::None | Named::Unknown, None) => Some(Revision::UNNAMED),
+            (Named::None | Named::Unknown, Some(revision)) => revision,
+        };
+        let fits = |message: &Result<Message<'_>, _>| match message {
+            Ok(Message::Request(request)) => {
+                request.method != "initialize" && !meta::is_modern(request.params.meta)
+            }
+            Ok(Message::Notification(_) | Message::Response(_)) | Err(_) => true,
+        };
+        if !revision.is_some_and(Revision::has_batches) || !messages.iter().all(fits) {
+            return Error::invalid_request(
+                "a batch is taken in revision 2025-03-26 alone, and without `initialize` in it; send one message at a time",
+            )
+            .answer(None);
         }
+        let answers = messages.into_iter().map(async |message| match message {
+            Ok(message) => self.message(&message, origin).await,
+            Err(refused) => refused.answer(),
+        });
+        Answer::batch(join_all(answers).await)
+    }
+
+    async fn reply(&self, request: &Request<'_>, origin: &Origin<'_>) -> Result<Answer, Error> {
+        let session = match &origin.session {
+            Named::Session(session) => Some(session),
+            Named::None | Named::Unknown => None,
+        };
+        let era = Era::of(request, origin.declared, session)?;
+        let is_lost = matches!(origin.session, Named::Unknown);
+        if is_lost && matches!(era, Era::Legacy(_)) && request.method != "initialize" {
+            return Err(Error::no_session());
+        }
+        let credentials = identity::credentials(request, origin.bearer.clone());
+        let caller = match self.auth.identify(&credentials).await {
+            Ok(caller) => caller,
+            Err(denied) => return Ok(self.refuse(denied, request, &era)),
+        };
+        let context = Context {
+            era: &era,
+            caller,
+            declared: origin.declared,
+            outlet: origin.outlet,
+        };
+        let Some(session) = era.session() else {
+            return self.dispatch(request, context).await;
+        };
+        if !session.admit(context.caller.as_deref()) {
+            return Err(Error::no_session());
+        }
+        let (handle, registration) = AbortHandle::new_pair();
+        let Some(_running) = session.running(request.id, handle) else {
+            return Err(Error::invalid_request(
+                "another request of this `id` is in progress, or too many of this session are",
+            ));
+        };
+        Abortable::new(self.dispatch(request, context), registration)
+            .await
+            // Who cancels a request wants no answer to it.
+            .unwrap_or_else(|_aborted| Ok(Answer::accepted()))
     }
 
     async fn dispatch(
         &self,
         request: &Request<'_>,
-        era: Era,
-        caller: Option<Arc<Principal>>,
+        context: Context<'_>,
     ) -> Result<Answer, Error> {
-        let is_modern = era == Era::Modern;
-        match &*request.method {
-            "tools/list" => self.list_tools(request, era),
-            "tools/call" => self.call_tool(request, era, caller).await,
-            "server/discover" => Ok(lifecycle::discover(request)),
-            "initialize" if !is_modern => lifecycle::initialize(request),
-            "ping" if !is_modern => Ok(Answer::result(request.id, &serde_json::Map::new())),
-            other => Err(era.no_such_method(other)),
+        let era = context.era;
+        match (&*request.method, era) {
+            ("tools/list", _) => self.list_tools(request, era),
+            ("tools/call", _) => self.call_tool(request, context).await,
+            ("prompts/list", _) => self.list_prompts(request, era),
+            ("prompts/get", _) => self.get_prompt(request, context).await,
+            ("resources/list", _) => self.list_resources(request, era),
+            ("resources/templates/list", _) => self.list_templates(request, era),
+            ("resources/read", _) => self.read_resource(request, context).await,
+            ("completion/complete", _) => self.complete(request, context).await,
+            ("server/discover", _) => Ok(lifecycle::discover(request)),
+            ("subscriptions/listen", Era::Modern(_)) => self.listen(request, context.outlet).await,
+            ("initialize", Era::Legacy(_)) => self.initialize(request, &context),
+            ("ping", Era::Legacy(_)) => Ok(Answer::result(request.id, &serde_json::Map::new())),
+            ("logging/setLevel", Era::Legacy(_)) => logging::set_level(request, era),
+            ("resources/subscribe", Era::Legacy(legacy)) => {
+                self.subscribe(request, legacy.session.as_ref(), true)
+            }
+            ("resources/unsubscribe", Era::Legacy(legacy)) => {
+                self.subscribe(request, legacy.session.as_ref(), false)
+            }
+            (other, _) => Err(era.no_such_method(other)),
+        }
+    }
+
+    /// Takes a notification in. Those that say nothing to this server are heard all the same.
+    async fn heard(&self, notification: &Notification<'_>, origin: &Origin<'_>) -> Answer {
+        let Named::Session(session) = &origin.session else {
+            return match origin.session {
+                Named::Unknown if !meta::is_modern(notification.params.meta) => {
+                    Error::no_session().answer(None)
+                }
+                Named::Unknown | Named::None | Named::Session(_) => Answer::accepted(),
+            };
+        };
+        if let Err(refused) = self.check_owner(session, origin.bearer.clone()).await {
+            return refused;
+        }
+        if notification.method == "notifications/cancelled"
+            && let Some(request) = notification.params.request_id
+        {
+            session.cancel(request);
+        }
+        Answer::accepted()
+    }
+
+    /// Takes in what a client answers to a question of this server.
+    async fn answered(&self, response: &Response<'_>, origin: &Origin<'_>) -> Answer {
+        match &origin.session {
+            Named::Session(session) => {
+                if let Err(refused) = self.check_owner(session, origin.bearer.clone()).await {
+                    return refused;
+                }
+                session.answered(response);
+                Answer::accepted()
+            }
+            Named::Unknown => Error::no_session().answer(None),
+            Named::None => {
+                Error::invalid_request("it is an answer, and without a session nothing was asked")
+                    .answer(None)
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ impl Changes {
 
     /// How often each list has changed.
     pub(super) fn lists(&self) -> Lists {
-        let served = self.catalogs.snapshot().lists();
+        let served = self.catalogs.snapshot().changed();
         let announced = *self.announced.borrow();
         Lists {
             tools: served.tools.wrapping_add(announced.tools),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::Protocol;
 use super::message::{Request, object, present};
 use super::meta::Era;
-use super::reply::{Answer, Kind};
+use super::reply::Answer;
 use super::tools::Outcome;
 use crate::auth::{Bearer, Credentials, Denied, Presented, Via, bearer};
 
@@ -34,12 +34,9 @@ pub(super) fn credentials(request: &Request<'_>, header: Option<Bearer>) -> Cred
 impl Protocol {
     /// The answer to a caller who is turned away. A token in the header, or none, is the transport's
     /// business; one in `_meta` is answered as a failed call, which is what such clients understand.
-    pub(super) fn refuse(&self, denied: Denied, request: &Request<'_>, era: Era) -> Answer {
+    pub(super) fn refuse(&self, denied: Denied, request: &Request<'_>, era: &Era) -> Answer {
         match denied.via {
-            Via::Header => Answer {
-                kind: Kind::Unauthorized(denied),
-                body: Vec::new(),
-            },
+            Via::Header => Answer::unauthorized(denied),
             Via::Meta => {
                 let challenge = self.challenge.of(denied.class);
                 Outcome::denied(denied.class, challenge).answer(request.id, era)

@@ -3,9 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Request, Text};
+use super::message::{Params, Request};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
+use super::{Context, Protocol, abilities};
+use crate::sandbox::client::Capability;
 
 /// How long a client may keep what it discovered, in milliseconds.
 const DISCOVERY_TTL_MS: u64 = 3_600_000;
@@ -22,7 +24,13 @@ pub(super) fn server_info() -> Value {
 }
 
 fn capabilities() -> Value {
-    json!({ "tools": {} })
+    json!({
+        "tools": { "listChanged": true },
+        "prompts": { "listChanged": true },
+        "resources": { "listChanged": true, "subscribe": true },
+        "completions": {},
+        "logging": {},
+    })
 }
 
 /// `server/discover` (MCP 2026-07-28). A client of an earlier revision may ask, too.
@@ -40,23 +48,40 @@ pub(super) fn discover(request: &Request<'_>) -> Answer {
     )
 }
 
-/// `initialize` (MCP 2025-11-25 and before). A revision that is not known, or that has no
-/// `initialize`, is answered with the newest that has one; the client decides whether it can.
-pub(super) fn initialize(request: &Request<'_>) -> Result<Answer, Error> {
-    let wanted = request
-        .params
-        .protocol_version
-        .and_then(|version| serde_json::from_str::<Text<'_>>(version.get()).ok())
-        .ok_or_else(|| Error::invalid_params("`protocolVersion` must be a string"))?;
-    let revision = Revision::named(&wanted.0)
-        .filter(|revision| !revision.is_modern())
-        .unwrap_or(Revision::NEWEST_LEGACY);
-    Ok(Answer::result(
-        request.id,
-        &json!({
-            "protocolVersion": revision.name(),
-            "capabilities": capabilities(),
-            "serverInfo": server_info(),
-        }),
-    ))
+impl Protocol {
+    /// `initialize` (MCP 2025-11-25 and before): opens a session. A revision that is not known, or that
+    /// has no `initialize`, is answered with the newest that has one; the client decides whether it can.
+    pub(super) fn initialize(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Result<Answer, Error> {
+        let wanted = Params::text(request.params.protocol_version, "protocolVersion")?;
+        let revision = Revision::named(&wanted)
+            .filter(|revision| !revision.is_modern())
+            .unwrap_or(Revision::NEWEST_LEGACY);
+        let able = match request.params.capabilities {
+            None => Capability::empty(),
+            Some(capabilities) => abilities::read(capabilities, revision)
+                .ok_or_else(|| Error::invalid_params("`capabilities` must be an object"))?,
+        };
+        let session = self.sessions.open(
+            revision,
+            able,
+            context.caller.as_deref(),
+            self.changes.lists(),
+        );
+        let answer = Answer::result(
+            request.id,
+            &json!({
+                "protocolVersion": revision.name(),
+                "capabilities": capabilities(),
+                "serverInfo": server_info(),
+            }),
+        );
+        Ok(Answer {
+            session: session.map(|session| session.id.to_string()),
+            ..answer
+        })
+    }
 }

@@ -62,6 +62,30 @@ impl Answer {
         }
     }
 
+    /// The answers to a batch, in one array; none if nothing in it asked for any. A caller who must sign
+    /// in has to do so for all of it.
+    pub(super) fn batch(answers: Vec<Self>) -> Self {
+        let mut body = Vec::new();
+        for answer in answers {
+            if matches!(answer.kind, Kind::Unauthorized(_)) {
+                return answer;
+            }
+            if !answer.body.is_empty() {
+                body.push(if body.is_empty() { b'[' } else { b',' });
+                body.extend(answer.body);
+            }
+        }
+        if body.is_empty() {
+            return Self::accepted();
+        }
+        body.push(b']');
+        Self {
+            kind: Kind::Done,
+            body,
+            session: None,
+        }
+    }
+
     /// A result, for the request of that id.
     pub(super) fn result(id: &RawValue, result: &(impl Serialize + ?Sized)) -> Self {
         #[derive(Serialize)]

@@ -3,139 +3,112 @@
 mod listing;
 mod outcome;
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
-use futures_util::future::{self, BoxFuture};
-
-use super::Protocol;
-use super::message::{Request, Text};
-use super::meta::Era;
+use super::listing::List;
+use super::message::{Params, Request};
+use super::meta::{Era, decoded};
 use super::reply::{Answer, Error};
-use crate::auth::Principal;
-use crate::catalog::Function;
-use crate::sandbox::Failure;
-use crate::sandbox::client::{self, Announcement, Capability, Client, Level, NotAsked, Question};
-use crate::value::{NotDecoded, Val};
+use super::revision::Revision;
+use super::run::{NotRun, Subject};
+use super::{Context, Headers, Protocol};
+use crate::catalog::Tool;
+use crate::value::{Mirrored, NotDecoded};
 
-pub(super) use listing::Listings;
+pub(super) use listing::Listed;
 pub(super) use outcome::Outcome;
 
+/// A tool as a revision knows it.
+pub(super) fn listed<'a>(name: &'a str, tool: &'a Tool, revision: Revision) -> Listed<'a> {
+    Listed::of(name, tool, revision)
+}
+
 impl Protocol {
-    /// `tools/list`: the same list for everybody, in one piece, in the order of the names.
-    pub(super) fn list_tools(&self, request: &Request<'_>, era: Era) -> Result<Answer, Error> {
-        if request.params.cursor.is_some() {
-            return Err(Error::invalid_params(
-                "unknown `cursor`: the list comes in one piece, without one",
-            ));
-        }
-        let catalog = self.catalogs.snapshot();
-        match self.listings.of(&catalog, era.revision()) {
-            Ok(list) => Ok(Answer::result(request.id, &*list)),
-            Err(cause) => {
-                tracing::error!(%cause, "the list of tools could not be written");
-                Err(Error::internal("the list of tools could not be written"))
-            }
-        }
+    /// `tools/list`.
+    pub(super) fn list_tools(&self, request: &Request<'_>, era: &Era) -> Result<Answer, Error> {
+        self.list(List::Tools, request, era)
     }
 
     /// `tools/call`: find the tool, admit the caller, decode, run, encode.
     pub(super) async fn call_tool(
         &self,
         request: &Request<'_>,
-        era: Era,
-        caller: Option<Arc<Principal>>,
+        context: Context<'_>,
     ) -> Result<Answer, Error> {
-        let Some(Ok(Text(name))) = request
-            .params
-            .name
-            .map(|name| serde_json::from_str(name.get()))
-        else {
-            return Err(Error::invalid_params("`name` must be a string"));
-        };
+        let name = Params::text(request.params.name, "name")?;
         let catalog = self.catalogs.snapshot();
         let tool = catalog
             .tool(&name)
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
-        let tool = &tool.function;
-        let caller = match tool.access.admit(caller) {
+        let function = &tool.function;
+        let era = context.era;
+        let caller = match function.access.admit(context.caller.clone()) {
             Ok(caller) => caller,
             Err(denied) => return Ok(self.refuse(denied, request, era)),
         };
-        let outcome = match tool.signature.decode(request.params.arguments) {
-            Ok(arguments) => self.run(tool, arguments, caller).await,
-            Err(mistakes @ NotDecoded::Mistakes(_)) => Outcome::mistaken(&name, &mistakes),
+        if let (Era::Modern(_), Some(headers)) = (era, &context.declared.headers) {
+            for mirrored in function.signature.mirrored(request.params.arguments) {
+                check(&mirrored, headers)?;
+            }
+        }
+        let arguments = match function.signature.decode(request.params.arguments) {
+            Ok(arguments) => arguments,
+            Err(mistakes @ NotDecoded::Mistakes(_)) => {
+                return Ok(Outcome::mistaken(&name, &mistakes).answer(request.id, era));
+            }
             Err(NotDecoded::NotAnObject) => {
                 return Err(Error::invalid_params("`arguments` must be an object"));
             }
             Err(NotDecoded::Syntax(cause)) => return Err(Error::parse(&cause)),
         };
-        Ok(outcome.answer(request.id, era))
-    }
-
-    async fn run(
-        &self,
-        tool: &Function,
-        arguments: Vec<Val>,
-        caller: Option<Arc<Principal>>,
-    ) -> Outcome {
-        let call = self.sandbox.call(
-            &tool.export,
-            arguments,
-            caller,
-            Arc::new(Deaf),
-            &tool.limits,
-        );
-        let results = match call.await {
-            Ok(results) => results,
-            Err(failure) => {
-                tracing::warn!(tool = %tool.origin, service = %tool.service, detail = failure.detail(), "a call gave no result: {failure}");
-                return Outcome::failed(tool, &failure);
-            }
+        let subject = Subject {
+            request,
+            name: &name,
+            catalog: &catalog,
         };
-        match tool.signature.encode(results) {
-            Ok(encoded) if encoded.size() > tool.limits.output => Outcome::failed(
-                tool,
-                &Failure::OutputTooLarge {
-                    limit: tool.limits.output,
-                },
-            ),
-            Ok(encoded) => Outcome::of(encoded, tool),
-            Err(cause) => {
-                tracing::error!(tool = %tool.origin, service = %tool.service, %cause, "a result does not fit the type it was published with");
-                Outcome::failed(
-                    tool,
-                    &"its result does not fit the type it was published with",
-                )
-            }
-        }
+        let outcome = match self.run(function, arguments, caller, &subject, &context).await {
+            Ok(encoded) => Outcome::of(encoded, function),
+            Err(NotRun::Failed(cause)) => Outcome::failed(function, &cause),
+            Err(NotRun::Refused(error)) => return Err(error),
+            Err(NotRun::Asks(answer)) => return Ok(answer),
+        };
+        Ok(outcome.answer(request.id, era))
     }
 }
 
-/// A client that can be told and asked nothing.
-struct Deaf;
-
-impl Client for Deaf {
-    fn capabilities(&self) -> Capability {
-        Capability::empty()
+/// Whether a header repeats the argument that it should (MCP 2026-07-28, transports).
+fn check(mirrored: &Mirrored<'_>, headers: &Headers) -> Result<(), Error> {
+    let name = format!("Mcp-Param-{}", mirrored.header);
+    let header = headers
+        .params
+        .iter()
+        .find(|(header, _)| header.eq_ignore_ascii_case(mirrored.header))
+        .map(|(_, value)| decoded(&name, value))
+        .transpose()?;
+    let fits = match (&header, &mirrored.argument) {
+        (None, None) => true,
+        (Some(header), Some(argument)) => header == argument || is_same_number(header, mirrored),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    if fits {
+        Ok(())
+    } else {
+        let problem = if header.is_some() {
+            "does not agree with the body"
+        } else {
+            "is missing"
+        };
+        Err(Error::header_mismatch(&format!(
+            "the header `{name}` {problem}"
+        )))
     }
+}
 
-    fn progress(&self, _done: f64, _total: Option<f64>, _message: Option<String>) {}
-
-    fn log(&self, _level: Level, _data: String, _logger: Option<String>) {}
-
-    fn ask(
-        &self,
-        questions: Vec<(String, Question)>,
-    ) -> BoxFuture<'_, Result<Vec<Result<client::Answer, client::Unanswered>>, NotAsked>> {
-        let missing = questions.iter().map(|(_, question)| match question {
-            Question::Form(_) => Capability::FORM,
-            Question::Page(_) => Capability::PAGE,
-            Question::Sampling(_) => Capability::SAMPLING,
-            Question::Roots => Capability::ROOTS,
-        });
-        let missing = missing.fold(Capability::empty(), |all, one| all | one);
-        Box::pin(future::ready(Err(NotAsked::Unable(missing))))
-    }
-
-    fn announce(&self, _announcement: Announcement) {}
+/// `42.0` is `42`.
+fn is_same_number(header: &Cow<'_, str>, mirrored: &Mirrored<'_>) -> bool {
+    let whole = header
+        .split_once('.')
+        .filter(|(_, fraction)| !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0'))
+        .map_or(&**header, |(whole, _)| whole);
+    mirrored.is_number && mirrored.argument.as_deref() == Some(whole)
 }

@@ -1,0 +1,172 @@
+//! Running the function behind a tool, a prompt or a resource, with the client at its other end.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::lifecycle::{SERVER_INFO_KEY, server_info};
+use super::message::{Params, Request};
+use super::meta::Era;
+use super::peer::{Left, Peer};
+use super::reply::{Answer, Error};
+use super::state::{Binding, State};
+use super::{Context, Protocol, abilities};
+use crate::auth::Principal;
+use crate::catalog::{Catalog, Function};
+use crate::sandbox::Failure;
+use crate::sandbox::client::NotAsked;
+use crate::value::{Encoded, Val};
+
+/// What a request is about.
+pub(super) struct Subject<'a> {
+    pub(super) request: &'a Request<'a>,
+    /// The name or address that was asked for.
+    pub(super) name: &'a str,
+    pub(super) catalog: &'a Arc<Catalog>,
+}
+
+/// Why a function gave no result.
+pub(super) enum NotRun {
+    /// It failed; in words for the caller.
+    Failed(String),
+    /// The request cannot be served.
+    Refused(Error),
+    /// The client is asked first, and calls again.
+    Asks(Answer),
+}
+
+impl Protocol {
+    /// Runs a function for an admitted caller.
+    pub(super) async fn run(
+        &self,
+        function: &Function,
+        arguments: Vec<Val>,
+        caller: Option<Arc<Principal>>,
+        subject: &Subject<'_>,
+        context: &Context<'_>,
+    ) -> Result<Encoded, NotRun> {
+        let request = subject.request;
+        let known = self
+            .known(subject, context)
+            .map_err(NotRun::Refused)?;
+        let peer = Peer::of(
+            request,
+            context.era,
+            context.outlet,
+            known,
+            &self.changes,
+            subject.catalog,
+            &function.service,
+        );
+        let peer = Arc::new(peer.map_err(NotRun::Refused)?);
+        let client = Arc::clone(&peer);
+        let call = self.sandbox.call(
+            &function.export,
+            arguments,
+            caller,
+            client,
+            &function.limits,
+        );
+        let results = match call.await {
+            Ok(results) => results,
+            Err(Failure::NotAsked(NotAsked::Later)) => {
+                return Err(self.asks(&peer, subject, context));
+            }
+            Err(Failure::NotAsked(unable @ NotAsked::Unable(missing))) => {
+                return Err(match context.era {
+                    Era::Modern(_) => NotRun::Refused(Error::missing_capability(
+                        &unable.to_string(),
+                        abilities::write(missing),
+                    )),
+                    Era::Legacy(_) => NotRun::Failed(unable.to_string()),
+                });
+            }
+            Err(failure) => {
+                tracing::warn!(tool = %function.origin, service = %function.service, detail = failure.detail(), "a call gave no result: {failure}");
+                return Err(NotRun::Failed(failure.to_string()));
+            }
+        };
+        match function.signature.encode(results) {
+            Ok(encoded) if encoded.size() > function.limits.output => {
+                let limit = function.limits.output;
+                Err(NotRun::Failed(
+                    Failure::OutputTooLarge { limit }.to_string(),
+                ))
+            }
+            Ok(encoded) => Ok(encoded),
+            Err(cause) => {
+                tracing::error!(tool = %function.origin, service = %function.service, %cause, "a result does not fit the type it was published with");
+                Err(NotRun::Failed(
+                    "its result does not fit the type it was published with".into(),
+                ))
+            }
+        }
+    }
+
+    /// What a client brought back that was asked before.
+    fn known(
+        &self,
+        subject: &Subject<'_>,
+        context: &Context<'_>,
+    ) -> Result<Option<State>, Error> {
+        let request = subject.request;
+        if !matches!(context.era, Era::Modern(_)) || request.params.request_state.is_none() {
+            return Ok(None);
+        }
+        let sealed = Params::text(request.params.request_state, "requestState")?;
+        let arguments = arguments(request);
+        self.seals
+            .open(&sealed, &binding(subject, context, arguments.as_ref()))
+            .map(Some)
+            .map_err(|cause| Error::invalid_params(&cause.to_string()))
+    }
+
+    /// The answer that asks the client (MCP 2026-07-28, multi round-trip requests).
+    fn asks(&self, peer: &Peer, subject: &Subject<'_>, context: &Context<'_>) -> NotRun {
+        let Some(Left { state, requests }) = peer.left() else {
+            return NotRun::Failed("its client cannot be asked".into());
+        };
+        let arguments = arguments(subject.request);
+        let binding = binding(subject, context, arguments.as_ref());
+        let Some(state) = self.seals.seal(state, &binding) else {
+            return NotRun::Failed(
+                "the answers that it was given are too much to be kept for its next question".into(),
+            );
+        };
+        NotRun::Asks(Answer::result(
+            subject.request.id,
+            &json!({
+                "resultType": "input_required",
+                "inputRequests": requests,
+                "requestState": state,
+                "_meta": { SERVER_INFO_KEY: server_info() },
+            }),
+        ))
+    }
+}
+
+fn arguments(request: &Request<'_>) -> Option<Value> {
+    // They were read as JSON before.
+    serde_json::from_str(request.params.arguments?.get()).ok()
+}
+
+fn binding<'a>(
+    subject: &'a Subject<'_>,
+    context: &'a Context<'_>,
+    arguments: Option<&'a Value>,
+) -> Binding<'a> {
+    Binding {
+        method: &subject.request.method,
+        subject: subject.name,
+        arguments,
+        caller: context.caller.as_deref().map(Principal::id),
+    }
+}
+
+/// The members that every complete result of revision 2026-07-28 has.
+pub(super) fn completed(result: &mut Map<String, Value>, era: &Era) {
+    if let Era::Modern(_) = era {
+        result.insert("resultType".into(), json!("complete"));
+        result.insert("_meta".into(), json!({ SERVER_INFO_KEY: server_info() }));
+    }
+}
