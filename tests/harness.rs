@@ -282,7 +282,8 @@ pub(crate) fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap()
 }
 
-fn cache() -> String {
+/// Where compiled components are kept from one test to the next.
+pub(crate) fn cache() -> String {
     let path = component("guest_plain").with_file_name("test-cache");
     path.to_str().unwrap().to_owned()
 }

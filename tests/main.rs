@@ -1,5 +1,6 @@
 //! The whole host, driven as its users drive it: real components, real HTTP, real tokens.
 
+mod asking; // what guests tell and ask their clients, without a protocol
 mod auth_service; // refreshing tokens through a tool
 mod commands; // the binary: banner, flags, mistakes
 mod concurrency; // many callers at once, while services are replaced

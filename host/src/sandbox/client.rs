@@ -36,7 +36,7 @@ pub trait Client: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAsked {
     /// The client did not declare that it can answer this.
-    #[error("the client of this call cannot be asked {}", missing(*.0))]
+    #[error("{}", missing(*.0))]
     Unable(Capability),
     /// It is asked after the run has ended, and the call repeated with the answers.
     #[error("the client of this call is to answer first, and then to call again")]
@@ -56,27 +56,27 @@ pub enum Announcement {
     Updated(String),
 }
 
-/// What the client cannot be asked, and what it would have had to declare.
+/// What the client cannot do, and what it would have had to declare.
 fn missing(wanted: Capability) -> String {
     let known = [
-        (Capability::FORM, "the person by a form", "form"),
-        (Capability::PAGE, "the person by a web page", "page"),
-        (Capability::SAMPLING, "the model", "sampling"),
+        (Capability::FORM, "show a form to the person", "form"),
+        (Capability::PAGE, "send the person to a web page", "page"),
+        (Capability::SAMPLING, "ask a model", "sampling"),
         (
             Capability::SAMPLING_TOOLS,
-            "the model with tools",
+            "ask a model that uses tools",
             "sampling-tools",
         ),
-        (Capability::ROOTS, "for its folders", "roots"),
+        (Capability::ROOTS, "name its folders", "roots"),
     ];
-    let (asked, names): (Vec<&str>, Vec<String>) = known
+    let (actions, names): (Vec<&str>, Vec<String>) = known
         .into_iter()
         .filter(|(capability, ..)| wanted.contains(*capability))
-        .map(|(_, asked, name)| (asked, format!("`{name}`")))
+        .map(|(_, action, name)| (action, format!("`{name}`")))
         .unzip();
     format!(
-        "{}: it did not declare {}",
-        asked.join(" and "),
-        names.join(" and ")
+        "the client of this call did not declare {}: use one that can {}",
+        names.join(" and "),
+        actions.join(" and ")
     )
 }

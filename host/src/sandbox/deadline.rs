@@ -91,3 +91,42 @@ impl Drop for Pause<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_clock_stands_still_in_a_pause_and_goes_on_after_it() {
+        let deadline = Deadline::after(Duration::from_millis(5));
+        let mut paused = false;
+        let work = async {
+            let pause = deadline.pause();
+            let other = Deadline::after(Duration::from_millis(10));
+            assert_eq!(other.bound(pending::<()>()).await, Err(OutOfTime));
+            paused = !deadline.has_passed();
+            drop(pause);
+            pending::<()>().await;
+        };
+        assert_eq!(deadline.bound(work).await, Err(OutOfTime));
+        assert!(paused && deadline.has_passed());
+    }
+
+    #[tokio::test]
+    async fn work_that_is_dropped_in_a_pause_leaves_the_clock_running() {
+        let deadline = Deadline::after(Duration::from_millis(5));
+        let mut work = Box::pin(async {
+            let _pause = deadline.pause();
+            pending::<()>().await;
+        });
+        assert!((&mut work).now_or_never().is_none());
+        assert_eq!(deadline.end(), None);
+        drop(work);
+        let end = deadline.bound(pending::<()>()).await;
+        assert_eq!(end, Err(OutOfTime));
+    }
+}

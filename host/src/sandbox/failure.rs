@@ -133,7 +133,7 @@ pub(super) struct Ended {
 }
 
 /// The time of a call is up.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("out of time")]
 pub(super) struct OutOfTime;
 

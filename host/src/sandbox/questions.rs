@@ -23,15 +23,17 @@ pub(super) struct Questions {
 pub enum BadQuestion {
     /// Too many in one go.
     #[error(
-        "it asked {0} questions at once; {MOST_AT_ONCE} is the limit, ask the others after them"
+        "it asked {0} questions at once, and {MOST_AT_ONCE} is the limit; ask the others after them"
     )]
     TooManyAtOnce(usize),
     /// Too many altogether.
-    #[error("it asked more than {MOST} questions, the limit for one call; ask for more at once")]
-    TooMany,
-    /// A key that is none.
     #[error(
-        "the key of question {0} of those that it asked at once is not a key: use 1 to {LONGEST_KEY} visible ASCII characters"
+        "it asked more than {MOST} questions, the limit for one call; ask them in several calls"
+    )]
+    TooMany,
+    /// A key that is none, by the number of its question among those asked at once.
+    #[error(
+        "it asked its question {0} under a key that is not one; use 1 to {LONGEST_KEY} visible ASCII characters"
     )]
     Key(usize),
     /// A key that tells nothing apart.

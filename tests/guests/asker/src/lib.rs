@@ -1,0 +1,271 @@
+//! A service that talks to its client in every way.
+
+cloister_sdk::service!();
+
+use std::hint::black_box;
+
+use cloister::mcp::client::{
+    self, Choice, ChoiceField, ChoicesField, Field, Form, Input, IntegerField, Level, ModelMessage,
+    ModelTool, NumberField, Page, Part, Question, Response, Sampling, TextField, ToolChoice,
+    Unanswered, Value,
+};
+use cloister::mcp::content::Role;
+use cloister::mcp::{prompts, resources, tools};
+use exports::tests::asker::asker::Guest;
+
+struct Asker;
+
+export!(Asker);
+
+impl Guest for Asker {
+    fn capabilities() -> Vec<String> {
+        client::capabilities()
+            .iter_names()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .collect()
+    }
+
+    fn elicit_name() -> Result<String, String> {
+        Ok(format!("hello, {}", ask_for("name", "What is your name?")?))
+    }
+
+    fn two_rounds() -> Result<String, String> {
+        let name = ask_for("name", "What is your name?")?;
+        let colour = ask_for("colour", &format!("Which colour do you like, {name}?"))?;
+        Ok(format!("{name} likes {colour}"))
+    }
+
+    fn ask_several() -> Vec<String> {
+        let questions = [
+            ("form", Question::Form(every_field())),
+            ("model", Question::Sampling(every_setting())),
+            ("folders", Question::Roots),
+        ];
+        client::ask(&questions.map(|(key, question)| (key.to_owned(), question)))
+            .into_iter()
+            .map(|answer| format!("{answer:?}"))
+            .collect()
+    }
+
+    fn sample(prompt: String) -> Result<String, String> {
+        let sampled =
+            client::sample("model", &plain_sampling(prompt)).map_err(|why| reason(&why))?;
+        Ok(format!("{} says {:?}", sampled.model, sampled.parts))
+    }
+
+    fn roots() -> Result<Vec<String>, String> {
+        let roots = client::list_roots("folders").map_err(|why| reason(&why))?;
+        Ok(roots.into_iter().map(|root| root.uri).collect())
+    }
+
+    fn page(url: String) -> Result<String, String> {
+        let page = Page {
+            message: "Sign in over there.".into(),
+            url,
+        };
+        match client::visit("page", &page) {
+            Ok(response) => Ok(format!("{response:?}")),
+            Err(why) => Err(reason(&why)),
+        }
+    }
+
+    fn ask_under(keys: Vec<String>) -> u32 {
+        let questions: Vec<_> = keys.into_iter().map(|key| (key, Question::Roots)).collect();
+        client::ask(&questions).len().try_into().unwrap()
+    }
+
+    fn ask_forever() {
+        for number in 1_u64.. {
+            let _answer = client::list_roots(&format!("folders-{number}"));
+        }
+    }
+
+    fn ask_then_spin() {
+        let _answer = client::list_roots("folders");
+        loop {
+            black_box(());
+        }
+    }
+
+    fn progress(done: Vec<f64>, total: Option<f64>, message: Option<String>) {
+        for done in done {
+            client::progress(done, total, message.as_deref());
+        }
+    }
+
+    fn log(data: String, logger: Option<String>) {
+        for level in [
+            Level::Debug,
+            Level::Info,
+            Level::Notice,
+            Level::Warning,
+            Level::Error,
+            Level::Critical,
+            Level::Alert,
+            Level::Emergency,
+        ] {
+            client::log(level, &data, logger.as_deref());
+        }
+    }
+
+    fn announce(uri: String) {
+        tools::list_changed();
+        prompts::list_changed();
+        resources::list_changed();
+        resources::updated(&uri);
+    }
+}
+
+/// Asks for one text, under the key that is also its name.
+fn ask_for(key: &str, message: &str) -> Result<String, String> {
+    let form = Form {
+        message: message.to_owned(),
+        fields: vec![Field {
+            required: true,
+            ..field(key, Input::Text(any_text()))
+        }],
+    };
+    match client::elicit(key, &form) {
+        Ok(Response::Accepted(values)) => match values.into_iter().find(|(name, _)| name == key) {
+            Some((_, Value::Text(text))) => Ok(text),
+            other => Err(format!("{other:?} is no {key}")),
+        },
+        Ok(other) => Err(format!("{other:?}")),
+        Err(why) => Err(reason(&why)),
+    }
+}
+
+fn reason(why: &Unanswered) -> String {
+    format!("no answer: {why:?}")
+}
+
+fn field(name: &str, input: Input) -> Field {
+    Field {
+        name: name.to_owned(),
+        title: None,
+        description: None,
+        required: false,
+        input,
+    }
+}
+
+fn any_text() -> TextField {
+    TextField {
+        min_length: None,
+        max_length: None,
+        format: None,
+        default: None,
+    }
+}
+
+/// A form that has every kind of field, and every part of one.
+fn every_field() -> Form {
+    let choices = |titles: [Option<&str>; 2]| {
+        ["small", "large"]
+            .into_iter()
+            .zip(titles)
+            .map(|(value, title)| Choice {
+                value: value.to_owned(),
+                title: title.map(str::to_owned),
+            })
+            .collect()
+    };
+    let email = Field {
+        title: Some("E-mail".into()),
+        description: Some("Where to write to.".into()),
+        required: true,
+        ..field(
+            "email",
+            Input::Text(TextField {
+                min_length: Some(3),
+                max_length: Some(254),
+                format: Some("email".into()),
+                default: Some("nobody@example.com".into()),
+            }),
+        )
+    };
+    let others = [
+        (
+            "age",
+            Input::Integer(IntegerField {
+                min: Some(0),
+                max: Some(150),
+                default: Some(30),
+            }),
+        ),
+        (
+            "height",
+            Input::Number(NumberField {
+                min: Some(0.5),
+                max: None,
+                default: Some(1.75),
+            }),
+        ),
+        ("member", Input::Boolean(Some(false))),
+        (
+            "size",
+            Input::Choice(ChoiceField {
+                choices: choices([Some("Small"), Some("Large")]),
+                default: Some("small".into()),
+            }),
+        ),
+        (
+            "sizes",
+            Input::Choices(ChoicesField {
+                choices: choices([None, None]),
+                min: Some(1),
+                max: Some(2),
+                default: vec!["large".into()],
+            }),
+        ),
+        (
+            "website",
+            Input::Schema(r#"{"type":"string","format":"uri"}"#.into()),
+        ),
+    ];
+    Form {
+        message: "Who are you?".into(),
+        fields: std::iter::once(email)
+            .chain(others.map(|(name, input)| field(name, input)))
+            .collect(),
+    }
+}
+
+fn plain_sampling(prompt: String) -> Sampling {
+    Sampling {
+        messages: vec![ModelMessage {
+            role: Role::User,
+            parts: vec![Part::Text(prompt)],
+        }],
+        max_tokens: 100,
+        system_prompt: None,
+        temperature: None,
+        stop_sequences: Vec::new(),
+        models: Vec::new(),
+        cost_priority: None,
+        speed_priority: None,
+        intelligence_priority: None,
+        tools: Vec::new(),
+        tool_choice: None,
+    }
+}
+
+/// A question to the model that says all that can be said.
+fn every_setting() -> Sampling {
+    Sampling {
+        system_prompt: Some("Be brief.".into()),
+        temperature: Some(0.5),
+        stop_sequences: vec!["END".into()],
+        models: vec!["small".into(), "large".into()],
+        cost_priority: Some(0.25),
+        speed_priority: Some(1.0),
+        intelligence_priority: Some(0.0),
+        tools: vec![ModelTool {
+            name: "weather".into(),
+            description: Some("The weather in a town.".into()),
+            input_schema: r#"{"type":"object","properties":{"town":{"type":"string"}}}"#.into(),
+        }],
+        tool_choice: Some(ToolChoice::Auto),
+        ..plain_sampling("Shall I take an umbrella in Bergen?".into())
+    }
+}
