@@ -6,7 +6,7 @@
 mod names;
 mod tool;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -85,6 +85,15 @@ impl Catalog {
     /// The tools with the names they are served under, sorted by name.
     pub fn tools(&self) -> impl Iterator<Item = (&str, &Tool)> {
         self.tools.iter().map(|(name, tool)| (&**name, &**tool))
+    }
+
+    /// The OAuth scopes that one or another tool demands.
+    pub fn scopes(&self) -> BTreeSet<&str> {
+        let tools = self.tools.values();
+        tools
+            .flat_map(|tool| tool.access.scopes())
+            .map(String::as_str)
+            .collect()
     }
 
     /// Finds a tool by the name it is served under.

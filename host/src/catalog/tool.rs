@@ -37,7 +37,7 @@ pub struct Tool {
     pub ui: Option<String>,
     /// What it does to the world.
     pub annotations: Annotations,
-    /// Whether it wants to know its caller.
+    /// What it asks of its callers.
     pub access: Access,
     /// What it takes and gives.
     pub signature: Signature,

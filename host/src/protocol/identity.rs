@@ -41,7 +41,7 @@ impl Protocol {
                 body: Vec::new(),
             },
             Via::Meta => {
-                let challenge = self.challenge.of(denied.class);
+                let challenge = self.challenge.of(&denied);
                 Outcome::denied(denied.class, challenge).answer(request.id, era)
             }
         }

@@ -26,7 +26,7 @@ pub enum Kind {
     Malformed,
     /// A client that carries its own metadata asked for a method that is not served.
     NoSuchMethod,
-    /// The caller must sign in, or sign in anew.
+    /// The caller must sign in, sign in anew, or be granted more.
     Unauthorized(Denied),
 }
 

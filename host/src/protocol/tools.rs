@@ -55,7 +55,10 @@ impl Protocol {
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let caller = match tool.access.admit(caller) {
             Ok(caller) => caller,
-            Err(denied) => return Ok(self.refuse(denied, request, era)),
+            Err(denied) => {
+                tracing::info!(tool = %tool.origin, service = %tool.service, reason = %denied.reason, "caller refused");
+                return Ok(self.refuse(denied, request, era));
+            }
         };
         let outcome = match tool.signature.decode(request.params.arguments) {
             Ok(arguments) => self.run(tool, arguments, caller).await,

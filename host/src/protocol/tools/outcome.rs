@@ -84,8 +84,8 @@ impl Outcome {
         ))
     }
 
-    /// The token in `_meta` was refused. The wording and the codes are those that clients of this
-    /// convention know.
+    /// The caller whose token is in `_meta` was turned away. The wording and the codes are those that
+    /// clients of this convention know.
     pub(in crate::protocol) fn denied(class: Class, challenge: Option<String>) -> Self {
         let (text, code, reason) = match class {
             Class::Missing => (
@@ -102,6 +102,16 @@ impl Outcome {
                 "Invalid or expired token. Please authenticate again.",
                 "INVALID_TOKEN",
                 "invalid",
+            ),
+            Class::InsufficientScope => (
+                "The token lacks a scope that this tool needs",
+                "INSUFFICIENT_SCOPE",
+                "insufficient_scope",
+            ),
+            Class::Forbidden => (
+                "The caller lacks a permission or role that this tool needs",
+                "FORBIDDEN",
+                "forbidden",
             ),
             Class::Unavailable => (
                 "Authentication is temporarily unavailable",
