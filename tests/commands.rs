@@ -148,6 +148,57 @@ async fn a_token_for_anybody_comes_from_the_command_line() {
 }
 
 #[tokio::test]
+async fn what_a_tool_demands_is_shown_and_can_be_had_in_development() {
+    let folder = folder();
+    let mcp = folder.path().join("mcp");
+    fs::copy(component("guest_plain"), mcp.join("plain.wasm")).unwrap();
+    fs::write(
+        mcp.join("plain.toml"),
+        "[tools.greet]\nscopes = [\"a\", \"b\"]\npermissions = [\"org:c:d\"]\nroles = [\"org:e\", \"org:f\"]\n",
+    )
+    .unwrap();
+    let output = run(cloister(folder.path()).args(["inspect", "mcp/plain.wasm"])).await;
+    let shown = utf8(&output.stdout);
+    assert!(
+        shown.contains(
+            "callers: those who sign in and have the scopes `a` and `b`; the permission `org:c:d`; one of the roles `org:e` or `org:f`\n"
+        ),
+        "{shown}"
+    );
+
+    let (_host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    for (granted, status) in [
+        ("--scope b --scope a --permission org:c:d --role org:f", 200),
+        ("--scope b --scope a --role org:f", 403),
+        ("--permission org:c:d --role org:f", 403),
+    ] {
+        let output = run(cloister(folder.path())
+            .args(["token", "--url", url])
+            .args(granted.split(' ')))
+        .await;
+        assert!(output.status.success(), "{}", utf8(&output.stderr));
+        let call = crate::harness::call(1, "greet", serde_json::json!({ "name": "Ada" }));
+        let reply = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .unwrap()
+            .post(url)
+            .bearer_auth(utf8(&output.stdout).trim())
+            .header("content-type", "application/json")
+            .body(call.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(reply.status(), status, "{granted}");
+    }
+}
+
+#[tokio::test]
 async fn settings_come_from_dotenv_and_a_file_and_flags_beat_them() {
     let folder = folder();
     fs::rename(folder.path().join("mcp"), folder.path().join("tools")).unwrap();

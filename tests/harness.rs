@@ -143,7 +143,7 @@ impl TestHost {
 
     /// Waits until the catalog is as wanted.
     pub(crate) async fn until(&self, wanted: impl Fn(&[String]) -> bool) {
-        let mut changes = self.host.catalogs().changes();
+        let mut changes = self.changes();
         let waiting = async {
             loop {
                 let names = self.names();
@@ -159,6 +159,13 @@ impl TestHost {
             "the catalog never became as wanted; it is {:?}",
             self.names()
         );
+    }
+
+    /// Tells when what is served changes from now on.
+    pub(crate) fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        let mut changes = self.host.catalogs().changes();
+        changes.mark_unchanged();
+        changes
     }
 
     /// The names that are served.

@@ -10,6 +10,7 @@ mod failures; // tools that fail, and what callers are told
 mod harness; // a host, a folder, callers
 mod identity; // who is calling, and who is turned away
 mod revisions; // clients of every age
+mod scopes; // who may call, of those who are known
 mod strange; // components that others made
 mod tags; // what authors say beyond types
 mod tools; // what a tool looks like from outside, and calling it

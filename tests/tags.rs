@@ -230,15 +230,7 @@ async fn a_text_that_cannot_be_used_costs_the_words_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_restriction_that_is_not_enforced_leaves_the_tool_out() {
-    for tag in [
-        "@scope mail:read",
-        "@permission org:mail:read",
-        "@role admin",
-    ] {
-        let host = plain(&words(&format!("/// Adds up.\n/// {tag}"))).await;
-        assert_eq!(host.names(), ["greet", "mirror"], "{tag}");
-    }
+async fn a_hidden_function_is_left_out() {
     let host = plain(&words("/// @hidden")).await;
     assert_eq!(host.names(), ["greet", "mirror"]);
 }

@@ -1,5 +1,5 @@
 //! A token in, a [`Principal`] out: who is calling, proven by the issuer's signature, or one of
-//! five classes of being turned away.
+//! seven classes of being turned away.
 //!
 //! This module knows tokens, keys and the issuer's token endpoint. It does not know the server's
 //! HTTP, what a class means as a status, or anything of MCP but the shape of
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
+mod access;
 mod challenge;
 mod claims;
 mod clock;
@@ -32,6 +33,7 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Access, Grants, NotGrants, Requirement};
 pub use bearer::{Bearer, Credentials, Presented};
 pub use challenge::Challenge;
 pub use clock::{Clock, system_clock};
@@ -143,7 +145,7 @@ impl Auth {
         match self.0.verifier.verify(bearer.expose()).await {
             Ok(principal) => {
                 tracing::debug!(%token, kind = principal.kind().name(), "token accepted");
-                Ok(Some(Arc::new(principal)))
+                Ok(Some(Arc::new(principal.presented(via))))
             }
             Err(refusal) => {
                 let kid = refusal.kid.as_deref();
@@ -184,28 +186,6 @@ impl std::fmt::Debug for Auth {
         f.debug_struct("Auth")
             .field("issuer", &self.issuer())
             .finish_non_exhaustive()
-    }
-}
-
-/// What a tool's signature asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
-    /// The tool does not ask who is calling, and is not told.
-    Public,
-    /// The tool serves everybody and is told who is calling, where that is known.
-    Optional,
-    /// The tool serves callers who are known.
-    Required,
-}
-
-impl Access {
-    /// Whom to pass on to the tool, or that nobody may come without a token.
-    pub fn admit(self, who: Option<Arc<Principal>>) -> Result<Option<Arc<Principal>>, Denied> {
-        match (self, who) {
-            (Self::Public, _) => Ok(None),
-            (Self::Required, None) => Err(Denied::missing(Via::Header)),
-            (Self::Optional | Self::Required, who) => Ok(who),
-        }
     }
 }
 

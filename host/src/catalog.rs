@@ -209,6 +209,19 @@ impl Catalog {
         listed(&self.tools.served)
     }
 
+    /// The OAuth scopes that one or another function demands.
+    pub fn scopes(&self) -> BTreeSet<&str> {
+        let tools = self.tools.served.values().map(|tool| &tool.function);
+        let prompts = self.prompts.served.values().map(|prompt| &prompt.function);
+        let read = self.resources.values().chain(self.templates.values());
+        tools
+            .chain(prompts)
+            .chain(read.map(|resource| &resource.function))
+            .flat_map(|function| function.access.scopes())
+            .map(String::as_str)
+            .collect()
+    }
+
     /// Finds a tool by the name it is served under.
     pub fn tool(&self, name: &str) -> Result<&Arc<Tool>, Unknown> {
         self.tools.get(name, Kind::Tool)

@@ -141,8 +141,8 @@ impl Host {
                 },
                 metadata,
                 challenge,
+                catalogs: catalogs.clone(),
                 health: Health {
-                    catalogs: catalogs.clone(),
                     first_pass: first_pass.clone(),
                     auth: auth.clone(),
                 },

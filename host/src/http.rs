@@ -19,6 +19,7 @@ pub use health::Health;
 pub use metadata::Metadata;
 
 use crate::auth::Challenge;
+use crate::catalog::Catalogs;
 use crate::protocol::Protocol;
 
 /// What the endpoint needs to serve.
@@ -31,6 +32,8 @@ pub struct Settings {
     pub metadata: Option<Metadata>,
     /// What callers are told who are turned away.
     pub challenge: Challenge,
+    /// What is served.
+    pub catalogs: Catalogs,
     /// How to tell whether the host is ready.
     pub health: Health,
 }

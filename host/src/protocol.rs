@@ -40,7 +40,7 @@ pub use reply::{Answer, Kind};
 pub use revision::Revision;
 pub use session::SessionLimits;
 
-use crate::auth::{Auth, Bearer, Challenge, Credentials, Presented, Principal};
+use crate::auth::{Auth, Bearer, Challenge, Credentials, Presented, Principal, Via};
 use crate::catalog::Catalogs;
 use crate::sandbox::Sandbox;
 use changes::Changes;
@@ -376,7 +376,9 @@ impl Protocol {
         let Some(session) = era.session() else {
             return self.dispatch(request, context).await;
         };
-        if !session.admit(context.caller.as_deref()) {
+        // A token that only calls carry says nothing of the session's other requests.
+        let caller = context.caller.as_deref();
+        if !session.admit(caller.filter(|caller| caller.via() == Via::Header)) {
             return Err(Error::no_session());
         }
         let (handle, registration) = AbortHandle::new_pair();

@@ -8,6 +8,7 @@ mod describe;
 mod folder;
 mod manifest;
 mod package_docs;
+mod requirement;
 mod sections;
 mod shapes;
 mod tags;

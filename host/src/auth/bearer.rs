@@ -50,26 +50,26 @@ pub struct Credentials {
 pub fn from_headers<'v>(
     values: impl IntoIterator<Item = &'v [u8]>,
 ) -> Result<Option<Bearer>, Denied> {
-    let shape = Denied::new(Via::Header, Reason::HeaderShape);
+    let shape = || Denied::new(Via::Header, Reason::HeaderShape);
     let mut values = values.into_iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(shape);
+        return Err(shape());
     }
-    let value = str::from_utf8(value).ok().ok_or(shape)?;
+    let value = str::from_utf8(value).ok().ok_or_else(shape)?;
     let value = value.trim_matches([' ', '\t']);
     let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
     if scheme.is_empty() || !scheme.bytes().all(is_scheme_byte) {
-        return Err(shape);
+        return Err(shape());
     }
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Denied::new(Via::Header, Reason::Scheme));
     }
     let token = rest.trim_start_matches(' ');
     if token.is_empty() || token.contains([' ', '\t']) {
-        return Err(shape);
+        return Err(shape());
     }
     Ok(Some(Bearer(token.into())))
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::Class;
+use super::{Class, Denied};
 
 /// Writes challenges. They say what class of mistake was made and where to sign in; nothing in them
 /// comes from a request.
@@ -18,24 +18,27 @@ impl Challenge {
         Self { resource_metadata }
     }
 
-    /// The challenge for a class. A caller whose token could not be judged gets none: it would make
-    /// clients throw good tokens away.
-    pub fn of(&self, class: Class) -> Option<String> {
-        let error = match class {
+    /// The challenge for a caller who is turned away. One whose token could not be judged gets none:
+    /// it would make clients throw good tokens away. Nor does one whom no other token would help.
+    pub fn of(&self, denied: &Denied) -> Option<String> {
+        let error = match denied.class {
             Class::Missing => None,
             Class::Expired | Class::Invalid => Some("invalid_token"),
+            Class::InsufficientScope => Some("insufficient_scope"),
             Class::Malformed => Some("invalid_request"),
-            Class::Unavailable => return None,
+            Class::Forbidden | Class::Unavailable => return None,
         };
-        let description = class.to_string();
+        let description = denied.to_string();
         let metadata = self
             .resource_metadata
             .as_deref()
-            .filter(|_| class != Class::Malformed);
+            .filter(|_| denied.class != Class::Malformed);
+        let scopes = denied.scopes().join(" ");
         let parameters = [
             ("error", error),
             ("error_description", error.map(|_| &*description)),
             ("resource_metadata", metadata),
+            ("scope", Some(&*scopes).filter(|scopes| !scopes.is_empty())),
         ];
         let mut challenge = String::from("Bearer");
         let mut separator = " ";
@@ -53,24 +56,51 @@ impl Challenge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::{Access, Grants, Reason, Requirement, Via};
 
     #[test]
     fn each_class_has_its_challenge() {
         let challenge = Challenge::new(Some("https://host.example/metadata".into()));
-        assert_eq!(
-            challenge.of(Class::Missing).as_deref(),
-            Some(r#"Bearer resource_metadata="https://host.example/metadata""#)
-        );
-        assert_eq!(
-            challenge.of(Class::Expired).as_deref(),
-            Some(
-                r#"Bearer error="invalid_token", error_description="The access token expired", resource_metadata="https://host.example/metadata""#
-            )
-        );
-        assert_eq!(
-            Challenge::default().of(Class::Missing).as_deref(),
-            Some("Bearer")
-        );
-        assert_eq!(challenge.of(Class::Unavailable), None);
+        let scopes = Grants::try_from(vec!["mail:read".to_owned(), "mail:send".to_owned()]);
+        let access = Access::Public.restricted_to(Requirement {
+            scopes: scopes.unwrap(),
+            ..Requirement::default()
+        });
+        let missing = Denied::missing(Via::Header);
+        let needing = access.admit(None).unwrap_err();
+        let of = |reason| Denied::new(Via::Header, reason);
+        let insufficient = Denied {
+            class: Class::InsufficientScope,
+            ..needing.clone()
+        };
+        for (denied, expected) in [
+            (
+                &missing,
+                Some(r#"Bearer resource_metadata="https://host.example/metadata""#),
+            ),
+            (
+                &needing,
+                Some(
+                    r#"Bearer resource_metadata="https://host.example/metadata", scope="mail:read mail:send""#,
+                ),
+            ),
+            (
+                &insufficient,
+                Some(
+                    r#"Bearer error="insufficient_scope", error_description="The access token lacks a scope that this operation needs", resource_metadata="https://host.example/metadata", scope="mail:read mail:send""#,
+                ),
+            ),
+            (
+                &of(Reason::Expired),
+                Some(
+                    r#"Bearer error="invalid_token", error_description="The access token expired", resource_metadata="https://host.example/metadata""#,
+                ),
+            ),
+            (&of(Reason::Role), None),
+            (&of(Reason::Unavailable), None),
+        ] {
+            assert_eq!(challenge.of(denied).as_deref(), expected);
+        }
+        assert_eq!(Challenge::default().of(&missing).as_deref(), Some("Bearer"));
     }
 }

@@ -2,11 +2,14 @@
 //! It knows neither statuses nor headers; whoever answers the caller picks those from the class.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::access::Requirement;
 
 /// A caller who was turned away. [`fmt::Display`] is the public sentence of the class; nothing in
 /// here comes from the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     /// What the caller may know.
     pub class: Class,
@@ -16,6 +19,8 @@ pub struct Denied {
     pub reason: Reason,
     /// When to try again, for [`Class::Unavailable`].
     pub retry_after: Option<Duration>,
+    /// What the operation demands that was asked for, once that is known.
+    pub(super) needed: Option<Arc<Requirement>>,
 }
 
 impl Denied {
@@ -31,7 +36,23 @@ impl Denied {
             via,
             reason,
             retry_after: None,
+            needed: None,
         }
+    }
+
+    /// Says what the operation demands.
+    pub(super) fn needing(self, requirement: &Arc<Requirement>) -> Self {
+        Self {
+            needed: Some(Arc::clone(requirement)),
+            ..self
+        }
+    }
+
+    /// All OAuth scopes that the operation needs.
+    pub fn scopes(&self) -> &[String] {
+        self.needed
+            .as_ref()
+            .map_or(&[], |needed| needed.scopes.names())
     }
 }
 
@@ -53,6 +74,10 @@ pub enum Class {
     Expired,
     /// The token is refused.
     Invalid,
+    /// The token is good and lacks a scope; the client can ask for one that has it.
+    InsufficientScope,
+    /// The token is good, and its caller may not do this: no other token would help.
+    Forbidden,
     /// The token could not be judged: the issuer's keys are out of reach.
     Unavailable,
     /// The request presents its credentials in a way that has no meaning (RFC 6750 §2, §3.1).
@@ -65,6 +90,8 @@ impl fmt::Display for Class {
             Self::Missing => "Authentication required",
             Self::Expired => "The access token expired",
             Self::Invalid => "The access token is invalid",
+            Self::InsufficientScope => "The access token lacks a scope that this operation needs",
+            Self::Forbidden => "The caller lacks a permission or role that this operation needs",
             Self::Unavailable => "Authentication is temporarily unavailable",
             Self::Malformed => "The request must present exactly one access token",
         })
@@ -126,6 +153,12 @@ pub enum Reason {
     SenderConstrained,
     /// The session is not active yet.
     SessionStatus,
+    /// The token lacks a scope that is demanded.
+    Scope,
+    /// The caller lacks a permission that is demanded.
+    Permission,
+    /// The caller has none of the roles that are demanded.
+    Role,
     /// The issuer's keys were never loaded, or too long ago.
     Unavailable,
 }
@@ -155,6 +188,9 @@ impl Reason {
             Self::Azp => "azp",
             Self::SenderConstrained => "sender_constrained",
             Self::SessionStatus => "session_status",
+            Self::Scope => "scope",
+            Self::Permission => "permission",
+            Self::Role => "role",
             Self::Unavailable => "unavailable",
         }
     }
@@ -164,6 +200,8 @@ impl Reason {
             Self::Missing | Self::Scheme => Class::Missing,
             Self::HeaderShape | Self::Conflict => Class::Malformed,
             Self::Expired => Class::Expired,
+            Self::Scope => Class::InsufficientScope,
+            Self::Permission | Self::Role => Class::Forbidden,
             Self::Unavailable => Class::Unavailable,
             Self::TooLarge
             | Self::Malformed

@@ -7,6 +7,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::claims::Claims;
+use super::denied::Via;
 use super::json::{Json, Object};
 use super::kind::Kind;
 use super::organization::Organization;
@@ -28,6 +29,7 @@ pub struct Principal {
     actor: Option<String>,
     issued_at: Option<u64>,
     expires_at: u64,
+    via: Via,
     /// The payload's JSON text, read again when a tool asks for a claim by name.
     text: String,
 }
@@ -113,6 +115,11 @@ impl Principal {
         self.expires_at
     }
 
+    /// How the token was presented.
+    pub(super) fn via(&self) -> Via {
+        self.via
+    }
+
     /// One claim of the verified token, by its exact name: a string as it stands, any other value
     /// as JSON text; none when the token does not carry it.
     pub fn claim(&self, name: &str) -> Option<String> {
@@ -149,8 +156,15 @@ impl Principal {
             actor: actor(all),
             issued_at: claims.issued_at.and_then(|at| u64::try_from(at).ok()),
             expires_at: u64::try_from(claims.expires_at).unwrap_or_default(),
+            via: Via::Header,
             text: String::new(),
         }
+    }
+
+    /// Says how the token was presented, which decides how a refusal is answered.
+    pub(super) fn presented(mut self, via: Via) -> Self {
+        self.via = via;
+        self
     }
 
     /// Adds the text of the payload.

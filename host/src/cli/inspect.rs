@@ -65,10 +65,11 @@ fn write_tool(out: &mut impl Write, tool: &Tool) -> std::io::Result<()> {
     for line in tool.description.as_deref().unwrap_or_default().lines() {
         writeln!(out, "  {line}")?;
     }
-    let caller = match tool.access {
-        Access::Public => "anybody",
-        Access::Optional => "anybody; those who sign in are known to it",
-        Access::Required => "those who sign in",
+    let caller = match &tool.access {
+        Access::Public => "anybody".to_owned(),
+        Access::Optional => "anybody; those who sign in are known to it".to_owned(),
+        Access::Required => "those who sign in".to_owned(),
+        Access::Restricted(requirement) => format!("those who sign in and have {requirement}"),
     };
     writeln!(out, "  callers: {caller}")?;
     writeln!(out, "  input:   {}", tool.signature.input_schema())?;

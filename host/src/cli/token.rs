@@ -7,7 +7,7 @@ use clap::Args;
 use reqwest::header::AUTHORIZATION;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime;
 use url::Url;
 
@@ -36,6 +36,19 @@ pub(super) struct Wanted {
     /// The user's family name
     #[arg(long, value_name = "NAME")]
     last_name: Option<String>,
+    /// An OAuth scope that the token grants, once for each; such a token carries no profile
+    #[arg(
+        long = "scope",
+        value_name = "SCOPE",
+        conflicts_with_all = ["email", "first_name", "last_name"]
+    )]
+    scopes: Vec<String>,
+    /// The user's role in their organization, such as `org:admin`
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// A permission of the user in their organization, once for each, such as `org:invoices:read`
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    permissions: Vec<String>,
     /// How long the token is good, such as `60s` or `8h`
     #[arg(long, value_name = "TIME", default_value = "1h")]
     ttl: String,
@@ -47,6 +60,20 @@ pub(super) struct Wanted {
         default_value = "http://localhost:3000"
     )]
     url: Url,
+}
+
+impl Wanted {
+    /// The claims of the organization that is active for the user, in the layout that a token of
+    /// any kind may have; none without a role or a permission.
+    fn organization(&self) -> Option<Value> {
+        (self.role.is_some() || !self.permissions.is_empty()).then(|| {
+            json!({
+                "org_id": "org_development",
+                "org_role": self.role,
+                "org_permissions": self.permissions,
+            })
+        })
+    }
 }
 
 /// Asks for the token and prints it, and nothing else.
@@ -123,6 +150,8 @@ async fn mint(wanted: &Wanted, ttl: Duration) -> Result<String, Failure> {
             "first_name": wanted.first_name,
             "last_name": wanted.last_name,
             "ttl_seconds": ttl.as_secs().max(1),
+            "scopes": Some(&wanted.scopes).filter(|scopes| !scopes.is_empty()),
+            "claims": wanted.organization(),
         }))
         .send()
         .await

@@ -30,16 +30,18 @@ pub(super) fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Respo
         Kind::Accepted => StatusCode::ACCEPTED.into_response(),
         Kind::Malformed => body(StatusCode::BAD_REQUEST, answer.body, Form::Json),
         Kind::NoSuchMethod => body(StatusCode::NOT_FOUND, answer.body, Form::Json),
-        Kind::Unauthorized(denied) => unauthorized(denied, challenge),
+        Kind::Unauthorized(denied) => unauthorized(&denied, challenge),
     }
 }
 
 /// A caller who is turned away (RFC 6750 §3; MCP 2026-07-28, authorization). The texts are those of
 /// the class; why exactly is in the log.
-pub(super) fn unauthorized(denied: Denied, challenge: &Challenge) -> Response {
+pub(super) fn unauthorized(denied: &Denied, challenge: &Challenge) -> Response {
     let (status, error) = match denied.class {
         Class::Missing => (StatusCode::UNAUTHORIZED, "unauthorized"),
         Class::Expired | Class::Invalid => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        Class::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
+        Class::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
         Class::Malformed => (StatusCode::BAD_REQUEST, "invalid_request"),
         Class::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
     };
@@ -48,7 +50,7 @@ pub(super) fn unauthorized(denied: Denied, challenge: &Challenge) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let challenge = challenge
-        .of(denied.class)
+        .of(denied)
         .and_then(|challenge| HeaderValue::try_from(challenge).ok());
     if let Some(challenge) = challenge {
         headers.insert(WWW_AUTHENTICATE, challenge);

@@ -54,7 +54,7 @@ async fn take(
             .iter()
             .map(axum::http::HeaderValue::as_bytes),
     )
-    .map_err(|denied| answer::unauthorized(denied, challenge))?;
+    .map_err(|denied| answer::unauthorized(&denied, challenge))?;
 
     let limit = endpoint.settings.body;
     let body = tokio::time::timeout(PATIENCE, to_bytes(body, limit))

@@ -11,12 +11,9 @@ use tokio::sync::watch;
 
 use super::Endpoint;
 use crate::auth::{Auth, Readiness};
-use crate::catalog::Catalogs;
 
 /// What readiness depends on.
 pub struct Health {
-    /// What is served.
-    pub catalogs: Catalogs,
     /// Whether what lay in the folder at the start has been looked at.
     pub first_pass: watch::Receiver<bool>,
     /// Whether tokens can be verified.
@@ -33,7 +30,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
         (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "no keys of the issuer"),
     };
-    let catalog = health.catalogs.snapshot();
+    let catalog = endpoint.settings.catalogs.snapshot();
     let body = json!({
         "status": word,
         "services": catalog.services().count(),

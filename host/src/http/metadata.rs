@@ -1,5 +1,6 @@
 //! What clients need to find out where to sign in (RFC 9728).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,7 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 use url::Url;
 
 use super::Endpoint;
@@ -43,17 +44,30 @@ impl Metadata {
     }
 }
 
+/// The metadata of a protected resource (RFC 9728 §2).
+#[derive(Serialize)]
+struct Document<'a> {
+    resource: &'a str,
+    authorization_servers: [&'a str; 1],
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    scopes_supported: BTreeSet<&'a str>,
+    bearer_methods_supported: [&'a str; 1],
+    resource_name: &'a str,
+}
+
 /// The document, for everybody.
 pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
     let Some(metadata) = &endpoint.settings.metadata else {
         return answer::not_found().await;
     };
-    let mut response = Json(json!({
-        "resource": metadata.resource,
-        "authorization_servers": [metadata.issuer],
-        "bearer_methods_supported": ["header"],
-        "resource_name": "Cloister",
-    }))
+    let catalog = endpoint.settings.catalogs.snapshot();
+    let mut response = Json(Document {
+        resource: &metadata.resource,
+        authorization_servers: [&metadata.issuer],
+        scopes_supported: catalog.scopes(),
+        bearer_methods_supported: ["header"],
+        resource_name: "Cloister",
+    })
     .into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));

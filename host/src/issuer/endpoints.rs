@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::State;
 use super::gate::only_local;
 use super::reply::{clerk_error, json as reply, uncached, with};
-use super::token::{DEFAULT_LIFETIME, MintError, TokenRequest};
+use super::token::{DEFAULT_LIFETIME, MintError, TokenKind, TokenRequest};
 
 mod grant;
 
@@ -68,6 +68,9 @@ async fn metadata(Shared(state): Shared<Arc<State>>) -> Response {
     ))
 }
 
+/// The OAuth client that the command line is.
+const DEVELOPMENT_CLIENT: &str = "client_development";
+
 /// The body of a minting request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,6 +82,8 @@ struct Wanted {
     last_name: Option<String>,
     image_url: Option<String>,
     ttl_seconds: Option<u64>,
+    /// Makes it an OAuth access token with these scopes.
+    scopes: Option<Vec<String>>,
     claims: Option<Map<String, Value>>,
 }
 
@@ -101,6 +106,11 @@ impl From<Wanted> for TokenRequest {
             ttl: wanted
                 .ttl_seconds
                 .map_or(DEFAULT_LIFETIME, Duration::from_secs),
+            kind: wanted.scopes.map_or(known.kind, |scopes| TokenKind::OAuth {
+                client_id: DEVELOPMENT_CLIENT.to_owned(),
+                scopes,
+                resources: Vec::new(),
+            }),
             claims: wanted.claims.unwrap_or_default(),
             ..known
         }

@@ -1,9 +1,9 @@
 //! Content as MCP writes it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::revision::Revision;
-use crate::value::content::{Annotations, Block, Body, Part, Role};
+use crate::value::content::{Annotations, Block, Body, Media, Part, Role};
 
 /// A block of content. What a revision does not know becomes text.
 pub(super) fn block(block: Block, revision: Revision) -> Value {
@@ -17,51 +17,63 @@ pub(super) fn block(block: Block, revision: Revision) -> Value {
 /// A part without annotations.
 pub(super) fn part(part: Part, revision: Revision) -> Value {
     match part {
-        Part::Text(text) => json!({ "type": "text", "text": text }),
-        Part::Image(media) => {
-            json!({ "type": "image", "data": media.data, "mimeType": media.mime_type })
-        }
-        Part::Audio(media) => {
-            json!({ "type": "audio", "data": media.data, "mimeType": media.mime_type })
-        }
+        Part::Text(text) => self::text(text),
+        Part::Image(media) => bytes("image", media),
+        Part::Audio(media) => bytes("audio", media),
         Part::Link(link) if !revision.has_links() => {
-            json!({ "type": "text", "text": format!("{}: {}", link.name, link.uri) })
+            self::text(format!("{}: {}", link.name, link.uri))
         }
-        Part::Link(link) => {
-            let mut written = Map::new();
-            for (name, value) in [
-                ("type", Some(json!("resource_link"))),
-                ("uri", Some(json!(link.uri))),
-                ("name", Some(json!(link.name))),
-                ("title", link.title.map(Value::from)),
-                ("description", link.description.map(Value::from)),
-                ("mimeType", link.mime_type.map(Value::from)),
-                ("size", link.size.map(Value::from)),
-            ] {
-                if let Some(value) = value {
-                    written.insert(name.into(), value);
-                }
-            }
-            Value::Object(written)
-        }
-        Part::Embedded(embedded) => json!({
-            "type": "resource",
-            "resource": resource(embedded.uri, embedded.mime_type, embedded.body),
-        }),
+        Part::Link(link) => object([
+            ("type", Some("resource_link".into())),
+            ("uri", Some(link.uri.into())),
+            ("name", Some(link.name.into())),
+            ("title", link.title.map(Value::from)),
+            ("description", link.description.map(Value::from)),
+            ("mimeType", link.mime_type.map(Value::from)),
+            ("size", link.size.map(Value::from)),
+        ]),
+        Part::Embedded(embedded) => object([
+            ("type", Some("resource".into())),
+            (
+                "resource",
+                Some(resource(embedded.uri, embedded.mime_type, embedded.body)),
+            ),
+        ]),
     }
+}
+
+/// A block of text.
+pub(super) fn text(text: String) -> Value {
+    object([("type", Some("text".into())), ("text", Some(text.into()))])
+}
+
+fn bytes(kind: &str, media: Media) -> Value {
+    object([
+        ("type", Some(kind.into())),
+        ("data", Some(media.data.into())),
+        ("mimeType", Some(media.mime_type.into())),
+    ])
 }
 
 /// The contents of a resource.
 pub(super) fn resource(uri: String, mime_type: Option<String>, body: Body) -> Value {
-    let mut written = json!({ "uri": uri });
-    if let Some(mime_type) = mime_type {
-        written["mimeType"] = json!(mime_type);
-    }
-    match body {
-        Body::Text(text) => written["text"] = json!(text),
-        Body::Blob(blob) => written["blob"] = json!(blob),
-    }
-    written
+    let (member, body) = match body {
+        Body::Text(text) => ("text", text),
+        Body::Blob(blob) => ("blob", blob),
+    };
+    object([
+        ("uri", Some(uri.into())),
+        ("mimeType", mime_type.map(Value::from)),
+        (member, Some(body.into())),
+    ])
+}
+
+/// An object of those members that there are. Texts move into it, however long they are.
+fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 /// The name of a role.

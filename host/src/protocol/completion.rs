@@ -57,9 +57,9 @@ impl Protocol {
                 .map(str::to_owned)
                 .collect(),
             Some(Completion::By(function)) => {
-                let caller = match function.access.admit(context.caller.clone()) {
+                let caller = match self.admit(&function, request, &context) {
                     Ok(caller) => caller,
-                    Err(denied) => return Ok(self.refuse(denied, request, context.era)),
+                    Err(refused) => return Ok(refused),
                 };
                 let chosen: Vec<(String, String)> = chosen
                     .arguments

@@ -1,15 +1,18 @@
 //! Who a request comes from, and what is said to a caller who is turned away
 //! (MCP 2026-07-28, authorization; RFC 6750).
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Protocol;
 use super::message::{Request, object, present};
 use super::meta::Era;
 use super::reply::Answer;
 use super::tools::Outcome;
-use crate::auth::{Bearer, Credentials, Denied, Presented, Via, bearer};
+use super::{Context, Protocol};
+use crate::auth::{Bearer, Credentials, Denied, Presented, Principal, Via, bearer};
+use crate::catalog::Function;
 
 /// The token that the transport found, and for a call also the one in `params._meta`, which clients
 /// use that cannot set headers.
@@ -32,13 +35,29 @@ pub(super) fn credentials(request: &Request<'_>, header: Option<Bearer>) -> Cred
 }
 
 impl Protocol {
+    /// Whom to pass on to a function, or the answer to a caller whom it does not serve.
+    pub(super) fn admit(
+        &self,
+        function: &Function,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Result<Option<Arc<Principal>>, Answer> {
+        function
+            .access
+            .admit(context.caller.clone())
+            .map_err(|denied| {
+                tracing::info!(function = %function.origin, service = %function.service, reason = %denied.reason, "caller refused");
+                self.refuse(denied, request, context.era)
+            })
+    }
+
     /// The answer to a caller who is turned away. A token in the header, or none, is the transport's
     /// business; one in `_meta` is answered as a failed call, which is what such clients understand.
     pub(super) fn refuse(&self, denied: Denied, request: &Request<'_>, era: &Era) -> Answer {
         match denied.via {
             Via::Header => Answer::unauthorized(denied),
             Via::Meta => {
-                let challenge = self.challenge.of(denied.class);
+                let challenge = self.challenge.of(&denied);
                 Outcome::denied(denied.class, challenge).answer(request.id, era)
             }
         }

@@ -73,9 +73,9 @@ impl Protocol {
             .prompt(&name)
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let function = &prompt.function;
-        let caller = match function.access.admit(context.caller.clone()) {
+        let caller = match self.admit(function, request, &context) {
             Ok(caller) => caller,
-            Err(denied) => return Ok(self.refuse(denied, request, context.era)),
+            Err(refused) => return Ok(refused),
         };
         let arguments = function
             .signature

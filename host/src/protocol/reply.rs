@@ -32,7 +32,7 @@ pub enum Kind {
     NoSession,
     /// The client takes one JSON object, and the answer can only be a stream.
     NeedsStream,
-    /// The caller must sign in, or sign in anew.
+    /// The caller must sign in, sign in anew, or be granted more.
     Unauthorized(Denied),
 }
 

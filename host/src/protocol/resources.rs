@@ -102,9 +102,9 @@ impl Protocol {
             .map_err(|unknown| not_found(&unknown.to_string()))?;
         let resource = read.resource;
         let function = &resource.function;
-        let caller = match function.access.admit(context.caller.clone()) {
+        let caller = match self.admit(function, request, &context) {
             Ok(caller) => caller,
-            Err(denied) => return Ok(self.refuse(denied, request, era)),
+            Err(refused) => return Ok(refused),
         };
         let arguments = function
             .signature

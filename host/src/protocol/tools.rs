@@ -42,9 +42,9 @@ impl Protocol {
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let function = &tool.function;
         let era = context.era;
-        let caller = match function.access.admit(context.caller.clone()) {
+        let caller = match self.admit(function, request, &context) {
             Ok(caller) => caller,
-            Err(denied) => return Ok(self.refuse(denied, request, era)),
+            Err(refused) => return Ok(refused),
         };
         if let (Era::Modern(_), Some(headers)) = (era, &context.declared.headers) {
             for mirrored in function.signature.mirrored(request.params.arguments) {
@@ -67,7 +67,7 @@ impl Protocol {
             catalog: &catalog,
         };
         let outcome = match self.run(function, arguments, caller, &subject, &context).await {
-            Ok(encoded) => Outcome::of(encoded, function),
+            Ok(encoded) => Outcome::of(encoded, function, era.revision()),
             Err(NotRun::Failed(cause)) => Outcome::failed(function, &cause),
             Err(NotRun::Refused(error)) => return Err(error),
             Err(NotRun::Asks(answer)) => return Ok(answer),

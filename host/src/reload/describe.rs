@@ -8,6 +8,7 @@ use wit_parser::{Function, FunctionKind, Interface, Resolve, WorldItem};
 use super::folder::Contents;
 use super::manifest::Manifest;
 use super::package_docs;
+use super::requirement::Restrictions;
 use super::shapes::{CannotCross, Shapes};
 use super::tags::{Doc, is_rule};
 use super::text::Text;
@@ -30,6 +31,12 @@ pub(super) enum NotDescribed {
     Unreadable(String),
     #[error("it is a WIT package, not a component: build a component that implements it")]
     WitPackage,
+    #[error(
+        "its WIT text restricts who may call, with `@scope`, `@permission` or `@role`, and cannot be used: {0}"
+    )]
+    UnknownRestrictions(String),
+    #[error("in its manifest, `[tools]`: {0}")]
+    Manifest(String),
     #[error("it exports no function that can be a tool; {0}")]
     NoTools(String),
 }
@@ -54,12 +61,19 @@ pub(super) fn describe(
         .ok_or_else(|| NotDescribed::Unreadable("it has no world".into()))?;
 
     let mut notes = Vec::new();
-    let text = Text::find(wasm, contents.sidecar.as_deref(), &types).unwrap_or_else(|cause| {
-        notes.push(format!(
-            "its WIT text cannot be used, so its tools have no descriptions: {cause}"
-        ));
-        None
-    });
+    let sidecar = contents.sidecar.as_deref();
+    let text = match Text::find(wasm, sidecar, &types) {
+        Ok(text) => text,
+        Err(cause) if Text::may_restrict(wasm, sidecar) => {
+            return Err(NotDescribed::UnknownRestrictions(cause));
+        }
+        Err(cause) => {
+            notes.push(format!(
+                "its WIT text cannot be used, so its tools have no descriptions: {cause}"
+            ));
+            None
+        }
+    };
     let mut reader = Reader {
         service: name,
         types: &types,
@@ -67,6 +81,7 @@ pub(super) fn describe(
         program,
         limits,
         case: manifest.case,
+        restrictions: Restrictions::new(&manifest.tools, text.as_ref()),
         notes,
         tools: Vec::new(),
     };
@@ -102,6 +117,10 @@ pub(super) fn describe(
         }
     }
 
+    reader
+        .restrictions
+        .all_found()
+        .map_err(NotDescribed::Manifest)?;
     let Reader { tools, notes, .. } = reader;
     if tools.is_empty() {
         return Err(NotDescribed::NoTools(few(notes).join("; ")));
@@ -159,6 +178,7 @@ struct Reader<'a> {
     program: &'a Program,
     limits: Limits,
     case: NameCase,
+    restrictions: Restrictions<'a>,
     notes: Vec<String>,
     tools: Vec<Tool>,
 }
@@ -192,6 +212,11 @@ impl Reader<'_> {
             Some(interface) => format!("{interface}#{}", function.name),
             None => function.name.clone(),
         };
+        // What restricts a function holds even if its words do not fit its types otherwise.
+        let requirement = self
+            .restrictions
+            .of(interface, function, words, self.case)
+            .map_err(Refused::Because);
         if self.tools.len() >= MOST_TOOLS {
             self.notes.push(format!(
                 "`{origin}` is left out: a component has at most {MOST_TOOLS} tools"
@@ -205,6 +230,12 @@ impl Reader<'_> {
             ));
             tool = self.tool(interface, &origin, function, None);
         }
+        let tool = tool.and_then(|tool| {
+            Ok(Tool {
+                access: tool.access.clone().restricted_to(requirement?),
+                ..tool
+            })
+        });
         match tool {
             Ok(tool)
                 if self
@@ -374,14 +405,6 @@ impl About {
         if doc.tag("hidden").is_some() {
             return Err(Refused::Hidden);
         }
-        // Leaving a restriction out would open the tool to callers whom its author shuts out.
-        for tag in ["scope", "permission", "role"] {
-            if doc.tag(tag).is_some() {
-                return Err(Refused::Because(format!(
-                    "it is restricted by `@{tag}`, which this host cannot enforce yet"
-                )));
-            }
-        }
         Ok(Self { doc })
     }
 
@@ -466,7 +489,9 @@ impl About {
                 "title" | "name" | "mime" | "schema" if tag.value.is_empty() => {
                     Some(format!("`@{name}` says nothing"))
                 }
-                "title" | "name" | "mime" | "schema" | "deprecated" => None,
+                // Wrong ones of the last three leave the function out.
+                "title" | "name" | "mime" | "schema" | "deprecated" | "scope" | "permission"
+                | "role" => None,
                 "readonly" | "destructive" | "idempotent" | "open-world" | "hidden" => {
                     (!tag.value.is_empty())
                         .then(|| format!("`@{name}` takes nothing behind it; got `{}`", tag.value))

@@ -1,7 +1,10 @@
 //! The operator's word on one service, `mcp/<service>.toml`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
+use super::requirement::Stated;
 use crate::value::NameCase;
 
 /// What the operator says of a service. Without a file, nothing is said.
@@ -10,6 +13,8 @@ use crate::value::NameCase;
 pub(super) struct Manifest {
     /// How the service spells its names in JSON.
     pub(super) case: NameCase,
+    /// What it demands of the callers of its functions, by their names in WIT or JSON.
+    pub(super) tools: BTreeMap<String, Stated>,
 }
 
 impl Manifest {
@@ -37,6 +42,11 @@ mod tests {
             "\n\ncsae = \"snake_case\"",
             "\n\ncase = \"Snake\"",
             "\n\ncase",
+            "\n\ntool.get.scopes = []",
+            "[tools.get]\n\nscope = [\"a\"]",
+            "[tools.get]\n\nscopes = \"a\"",
+            "[tools.get]\n\nscopes = [\"a b\"]",
+            "[tools.get]\n\nroles = [\"\"]",
         ] {
             let error = read(wrong).unwrap_err();
             assert!(error.contains("line 3"), "{error}");

@@ -4,12 +4,13 @@
 
 use std::borrow::Cow;
 
+use super::requirement::is_mentioned;
 use super::sections::custom;
 use serde_json::{Map, Value};
 use wit_parser::{Docs, InterfaceId, Resolve, TypeDefKind, TypeId, WorldItem};
 
 /// The name of the custom section.
-const SECTION: &str = "package-docs";
+pub(super) const SECTION: &str = "package-docs";
 
 /// The component with the section under another name, so that it decodes as if there were none.
 pub(super) fn hide(wasm: &[u8]) -> Cow<'_, [u8]> {
@@ -43,9 +44,15 @@ pub(super) fn words(wasm: &[u8], types: &Resolve) -> Result<Option<Resolve>, Str
             .iter()
             .filter(|(_, it)| it.name.as_deref() == Some(name))
             .map(|(id, _)| id);
-        // A name that fits two interfaces documents neither.
-        if let (Some(id), None) = (fitting.next(), fitting.next()) {
-            describe_interface(&mut words, id, interface);
+        match (fitting.next(), fitting.next()) {
+            (Some(id), None) => describe_interface(&mut words, id, interface),
+            // A name that fits two interfaces documents neither, so neither can be restricted.
+            (Some(_), Some(_)) if is_mentioned(interface.to_string().as_bytes()) => {
+                return Err(format!(
+                    "its `{SECTION}` section restricts functions of `{name}`, of which there are two"
+                ));
+            }
+            (Some(_), Some(_)) | (None, _) => {}
         }
     }
     for (_, world) in members(&docs, "worlds") {

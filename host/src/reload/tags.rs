@@ -28,18 +28,11 @@ impl Doc {
         let mut tags = Vec::new();
         let contents = docs.contents.as_deref().unwrap_or_default();
         for line in beginning(contents).lines() {
-            match line
-                .trim_start()
-                .strip_prefix('@')
-                .filter(|tag| tag.starts_with(|first: char| first.is_ascii_lowercase()))
-            {
-                Some(tag) => {
-                    let (name, value) = tag.split_once(char::is_whitespace).unwrap_or((tag, ""));
-                    tags.push(Tag {
-                        name: name.to_owned(),
-                        value: value.trim().to_owned(),
-                    });
-                }
+            match tag(line).filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_lowercase())) {
+                Some((name, value)) => tags.push(Tag {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                }),
                 None => prose.push(line),
             }
         }
@@ -57,6 +50,13 @@ impl Doc {
             .find(|tag| tag.name == name)
             .map(|tag| &*tag.value)
     }
+}
+
+/// The word after an `@` at the beginning of a line, and the rest of it.
+pub(super) fn tag(line: &str) -> Option<(&str, &str)> {
+    let tag = line.trim_start().strip_prefix('@')?;
+    let (name, value) = tag.split_once(char::is_whitespace).unwrap_or((tag, ""));
+    Some((name, value.trim()))
 }
 
 /// The most bytes of one doc comment that are read. Models read a few hundred words of a description

@@ -7,8 +7,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use super::package_docs;
 use super::sections::custom;
+use super::{package_docs, requirement};
 use wit_parser::{Function, Interface, Resolve, SourceMap, WorldItem};
 
 /// The name of the custom section.
@@ -59,6 +59,20 @@ impl Text {
         }
         let words = package_docs::words(wasm, types)?;
         Ok(words.map(|resolve| Self { resolve }))
+    }
+
+    /// Whether the text of a component restricts who may call, as far as that can be told of one
+    /// that cannot be used.
+    pub(super) fn may_restrict(wasm: &[u8], sidecar: Option<&[u8]>) -> bool {
+        sidecar.map_or_else(
+            || {
+                [SECTION, package_docs::SECTION]
+                    .iter()
+                    .flat_map(|name| custom(wasm, name))
+                    .any(|section| requirement::is_mentioned(section.data))
+            },
+            requirement::is_mentioned,
+        )
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {

@@ -8,8 +8,9 @@ use super::{Unanswered, invalid};
 use crate::protocol::blocks;
 use crate::protocol::revision::Revision;
 use crate::sandbox::client::{
-    Media, ModelMessage, Part, Role, Sampled, Sampling, ToolChoice, ToolResult, ToolUse,
+    Body, Content, Media, ModelMessage, Part, Role, Sampled, Sampling, ToolChoice, ToolResult, ToolUse,
 };
+use crate::value::content;
 
 /// The most parts of a model's answer.
 const MOST_PARTS: usize = 256;
@@ -103,10 +104,42 @@ fn write_part(part: &Part, revision: Revision) -> Result<Value, String> {
             json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
         }
         Part::ToolResult(ToolResult { id, content, is_error }) => {
-            let content: Vec<Value> = content.iter().map(|part| blocks::content(part, revision)).collect();
+            let content: Vec<Value> = content
+                .iter()
+                .map(|part| blocks::part(told(part), revision))
+                .collect();
             json!({ "type": "tool_result", "toolUseId": id, "content": content, "isError": is_error })
         }
     })
+}
+
+/// The same content as a result would have it.
+fn told(content: &Content) -> content::Part {
+    let media = |media: &Media| content::Media {
+        data: STANDARD.encode(&media.data),
+        mime_type: media.mime_type.clone(),
+    };
+    match content {
+        Content::Text(text) => content::Part::Text(text.clone()),
+        Content::Image(image) => content::Part::Image(media(image)),
+        Content::Audio(audio) => content::Part::Audio(media(audio)),
+        Content::Link(link) => content::Part::Link(content::Link {
+            uri: link.uri.clone(),
+            name: link.name.clone(),
+            title: link.title.clone(),
+            description: link.description.clone(),
+            mime_type: link.mime_type.clone(),
+            size: link.size,
+        }),
+        Content::Embedded(embedded) => content::Part::Embedded(content::Embedded {
+            uri: embedded.uri.clone(),
+            mime_type: embedded.mime_type.clone(),
+            body: match &embedded.body {
+                Body::Text(text) => content::Body::Text(text.clone()),
+                Body::Blob(blob) => content::Body::Blob(STANDARD.encode(blob)),
+            },
+        }),
+    }
 }
 
 fn media_block(kind: &str, media: &Media) -> Value {

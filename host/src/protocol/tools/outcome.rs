@@ -7,57 +7,46 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::super::lifecycle::{SERVER_INFO_KEY, server_info};
-use super::super::meta::Era;
-use super::super::reply::Answer;
 use crate::auth::Class;
 use crate::catalog::Function;
+use crate::protocol::blocks;
+use crate::protocol::lifecycle::{SERVER_INFO_KEY, server_info};
+use crate::protocol::meta::Era;
+use crate::protocol::reply::Answer;
+use crate::protocol::revision::Revision;
+use crate::value::content::{Body, Embedded, Media, Part};
 use crate::value::{Encoded, NotDecoded};
 
 /// What came of a call.
 pub(in crate::protocol) struct Outcome {
-    content: Content,
+    content: Vec<Value>,
     structured: Option<Box<RawValue>>,
     is_error: bool,
     meta: serde_json::Map<String, Value>,
 }
 
-/// A block of content as MCP has it.
-#[derive(Serialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
-enum Content {
-    Text { text: String },
-    Image { data: String, mime_type: String },
-    Audio { data: String, mime_type: String },
-    Resource { resource: Resource },
-}
-
-/// A resource that comes with the result.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Resource {
-    uri: String,
-    mime_type: String,
-    blob: String,
-}
-
 impl Outcome {
     /// What the tool returned. A WIT `err` is a failed call.
-    pub(super) fn of(encoded: Encoded, tool: &Function) -> Self {
+    pub(super) fn of(encoded: Encoded, tool: &Function, revision: Revision) -> Self {
+        let content = |content| Self {
+            content,
+            ..Self::text(String::new())
+        };
         match encoded {
             Encoded::Done => Self::text("ok".into()),
             Encoded::Value { structured, text } => Self {
                 structured: Some(structured),
                 ..Self::text(text)
             },
-            Encoded::Media { media, data } => Self {
-                content: Content::media(media, data, tool),
-                ..Self::text(String::new())
-            },
+            Encoded::Media { media, data } => {
+                content(vec![blocks::part(of_type(media, data, tool), revision)])
+            }
+            Encoded::Content(parts) => content(
+                parts
+                    .into_iter()
+                    .map(|part| blocks::block(part, revision))
+                    .collect(),
+            ),
             Encoded::Failed { text, error } => {
                 let mut outcome = Self::error(text);
                 if let Some(error) = error.and_then(|error| serde_json::from_str(error.get()).ok())
@@ -65,6 +54,10 @@ impl Outcome {
                     outcome.meta.insert("cloister/error".into(), error);
                 }
                 outcome
+            }
+            // A function that returns one of these is no tool.
+            Encoded::Prompt { .. } | Encoded::Documents(_) | Encoded::Completions(_) => {
+                Self::failed(tool, &"it is no tool")
             }
         }
     }
@@ -84,8 +77,8 @@ impl Outcome {
         ))
     }
 
-    /// The token in `_meta` was refused. The wording and the codes are those that clients of this
-    /// convention know.
+    /// The caller whose token is in `_meta` was turned away. The wording and the codes are those that
+    /// clients of this convention know.
     pub(in crate::protocol) fn denied(class: Class, challenge: Option<String>) -> Self {
         let (text, code, reason) = match class {
             Class::Missing => (
@@ -102,6 +95,16 @@ impl Outcome {
                 "Invalid or expired token. Please authenticate again.",
                 "INVALID_TOKEN",
                 "invalid",
+            ),
+            Class::InsufficientScope => (
+                "The token lacks a scope that this tool needs",
+                "INSUFFICIENT_SCOPE",
+                "insufficient_scope",
+            ),
+            Class::Forbidden => (
+                "The caller lacks a permission or role that this tool needs",
+                "FORBIDDEN",
+                "forbidden",
             ),
             Class::Unavailable => (
                 "Authentication is temporarily unavailable",
@@ -124,7 +127,7 @@ impl Outcome {
 
     fn text(text: String) -> Self {
         Self {
-            content: Content::Text { text },
+            content: vec![blocks::text(text)],
             structured: None,
             is_error: false,
             meta: serde_json::Map::new(),
@@ -139,13 +142,13 @@ impl Outcome {
     }
 
     /// The reply to the request of that id.
-    pub(in crate::protocol) fn answer(mut self, id: &RawValue, era: Era) -> Answer {
+    pub(in crate::protocol) fn answer(mut self, id: &RawValue, era: &Era) -> Answer {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct CallToolResult<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             result_type: Option<&'a str>,
-            content: [&'a Content; 1],
+            content: &'a [Value],
             #[serde(skip_serializing_if = "Option::is_none")]
             structured_content: Option<&'a RawValue>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -153,14 +156,15 @@ impl Outcome {
             #[serde(rename = "_meta", skip_serializing_if = "serde_json::Map::is_empty")]
             meta: serde_json::Map<String, Value>,
         }
-        if era == Era::Modern {
+        let is_modern = matches!(era, Era::Modern(_));
+        if is_modern {
             self.meta.insert(SERVER_INFO_KEY.into(), server_info());
         }
         Answer::result(
             id,
             &CallToolResult {
-                result_type: (era == Era::Modern).then_some("complete"),
-                content: [&self.content],
+                result_type: is_modern.then_some("complete"),
+                content: &self.content,
                 structured_content: self
                     .structured
                     .as_deref()
@@ -172,25 +176,15 @@ impl Outcome {
     }
 }
 
-impl Content {
-    /// Bytes of a media type: a picture, a sound, or else a resource that comes along.
-    fn media(media: String, data: String, tool: &Function) -> Self {
-        match media.split('/').next() {
-            Some("image") => Self::Image {
-                data,
-                mime_type: media,
-            },
-            Some("audio") => Self::Audio {
-                data,
-                mime_type: media,
-            },
-            Some(_) | None => Self::Resource {
-                resource: Resource {
-                    uri: format!("cloister://{}/{}", tool.service, tool.name),
-                    mime_type: media,
-                    blob: data,
-                },
-            },
-        }
+/// Bytes of a media type: a picture, a sound, or else a resource that comes along.
+fn of_type(mime_type: String, data: String, tool: &Function) -> Part {
+    match mime_type.split('/').next() {
+        Some("image") => Part::Image(Media { data, mime_type }),
+        Some("audio") => Part::Audio(Media { data, mime_type }),
+        Some(_) | None => Part::Embedded(Embedded {
+            uri: format!("cloister://{}/{}", tool.service, tool.name),
+            mime_type: Some(mime_type),
+            body: Body::Blob(data),
+        }),
     }
 }
