@@ -12,11 +12,11 @@ use super::super::meta::Era;
 use super::super::reply::Answer;
 use crate::auth::Class;
 use crate::catalog::Function;
-use crate::value::{Encoded, NotDecoded};
+use crate::value::{Block, Body, Embedded, Encoded, Media, NotDecoded, Part, Role};
 
 /// What came of a call.
 pub(in crate::protocol) struct Outcome {
-    content: Content,
+    content: Vec<Content>,
     structured: Option<Box<RawValue>>,
     is_error: bool,
     meta: serde_json::Map<String, Value>,
@@ -30,10 +30,23 @@ pub(in crate::protocol) struct Outcome {
     rename_all_fields = "camelCase"
 )]
 enum Content {
-    Text { text: String },
-    Image { data: String, mime_type: String },
-    Audio { data: String, mime_type: String },
-    Resource { resource: Resource },
+    Text {
+        text: String,
+    },
+    Image {
+        data: String,
+        mime_type: String,
+    },
+    Audio {
+        data: String,
+        mime_type: String,
+    },
+    Resource {
+        resource: Resource,
+    },
+    /// A part as the component made it.
+    #[serde(untagged)]
+    Part(Value),
 }
 
 /// A resource that comes with the result.
@@ -55,9 +68,16 @@ impl Outcome {
                 ..Self::text(text)
             },
             Encoded::Media { media, data } => Self {
-                content: Content::media(media, data, tool),
+                content: vec![Content::media(media, data, tool)],
                 ..Self::text(String::new())
             },
+            Encoded::Content(blocks) => Self {
+                content: blocks.into_iter().map(Content::part).collect(),
+                ..Self::text(String::new())
+            },
+            Encoded::Prompt { .. } | Encoded::Documents(_) | Encoded::Completions(_) => {
+                Self::failed(tool, &"its result is none that a tool has")
+            }
             Encoded::Failed { text, error } => {
                 let mut outcome = Self::error(text);
                 if let Some(error) = error.and_then(|error| serde_json::from_str(error.get()).ok())
@@ -124,7 +144,7 @@ impl Outcome {
 
     fn text(text: String) -> Self {
         Self {
-            content: Content::Text { text },
+            content: vec![Content::Text { text }],
             structured: None,
             is_error: false,
             meta: serde_json::Map::new(),
@@ -145,7 +165,7 @@ impl Outcome {
         struct CallToolResult<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             result_type: Option<&'a str>,
-            content: [&'a Content; 1],
+            content: &'a [Content],
             #[serde(skip_serializing_if = "Option::is_none")]
             structured_content: Option<&'a RawValue>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -160,7 +180,7 @@ impl Outcome {
             id,
             &CallToolResult {
                 result_type: (era == Era::Modern).then_some("complete"),
-                content: [&self.content],
+                content: &self.content,
                 structured_content: self
                     .structured
                     .as_deref()
@@ -173,6 +193,55 @@ impl Outcome {
 }
 
 impl Content {
+    fn part(block: Block) -> Self {
+        let mut part = match block.part {
+            Part::Text(text) => json!({ "type": "text", "text": text }),
+            Part::Image(Media { data, mime_type }) => {
+                json!({ "type": "image", "data": data, "mimeType": mime_type })
+            }
+            Part::Audio(Media { data, mime_type }) => {
+                json!({ "type": "audio", "data": data, "mimeType": mime_type })
+            }
+            Part::Link(link) => without_null(json!({
+                "type": "resource_link",
+                "uri": link.uri,
+                "name": link.name,
+                "title": link.title,
+                "description": link.description,
+                "mimeType": link.mime_type,
+                "size": link.size,
+            })),
+            Part::Embedded(Embedded {
+                uri,
+                mime_type,
+                body,
+            }) => {
+                let (text, blob) = match body {
+                    Body::Text(text) => (Some(text), None),
+                    Body::Blob(blob) => (None, Some(blob)),
+                };
+                let resource = without_null(
+                    json!({ "uri": uri, "mimeType": mime_type, "text": text, "blob": blob }),
+                );
+                json!({ "type": "resource", "resource": resource })
+            }
+        };
+        if let (Some(annotations), Some(part)) = (block.annotations, part.as_object_mut()) {
+            let role = |role: &Role| match role {
+                Role::User => "user",
+                Role::Assistant => "assistant",
+            };
+            let audience: Vec<_> = annotations.audience.iter().map(role).collect();
+            let annotations = without_null(json!({
+                "audience": (!audience.is_empty()).then_some(audience),
+                "priority": annotations.priority,
+                "lastModified": annotations.last_modified,
+            }));
+            part.insert("annotations".into(), annotations);
+        }
+        Self::Part(part)
+    }
+
     /// Bytes of a media type: a picture, a sound, or else a resource that comes along.
     fn media(media: String, data: String, tool: &Function) -> Self {
         match media.split('/').next() {
@@ -193,4 +262,11 @@ impl Content {
             },
         }
     }
+}
+
+fn without_null(mut object: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    object
 }
