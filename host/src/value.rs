@@ -5,6 +5,7 @@
 //! same [`Shape`], so they cannot disagree. This module knows JSON and component values; it does
 //! not know MCP, HTTP, or where a shape's documentation came from.
 
+mod content;
 mod decode;
 mod encode;
 mod json;
@@ -20,13 +21,16 @@ mod signature;
 mod tests;
 mod words;
 
+pub use content::{
+    Annotations, Block, Body, Document, Embedded, Link, Media, Message, Native, Part, Role,
+};
 pub use encode::{Encoded, NotEncoded};
 pub use mirror::Mirrored;
 pub use mistakes::{Mistake, NotDecoded};
 pub use names::{Clash, NameCase, Named, Scope};
 pub use rules::{InvalidRule, Rules};
 pub use shape::{Answer, Case, Kind, Member, Shape};
-pub use signature::{NotPublishable, Signature};
+pub use signature::{NotPublishable, Signature, is_media_type};
 
 /// A component's value, as the engine has it. It is only carried from here to the sandbox and back.
 pub use wasmtime::component::Val;

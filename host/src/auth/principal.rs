@@ -116,7 +116,7 @@ impl Principal {
     }
 
     /// How the token was presented.
-    pub(super) fn via(&self) -> Via {
+    pub fn via(&self) -> Via {
         self.via
     }
 

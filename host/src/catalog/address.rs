@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use crate::value::{Kind, Member, NameCase, Scope};
+use crate::value::{Member, NameCase, Scope};
 
 /// The longest address that an author may give, in bytes.
 pub const LONGEST_ADDRESS: usize = 1 << 10;
@@ -87,7 +87,7 @@ impl Address {
             return Err(InvalidAddress::TooLong(text.len()));
         }
         for param in params {
-            if !is_textual(&param.shape.kind) {
+            if !param.shape.kind.is_textual() {
                 return Err(InvalidAddress::Kind {
                     name: param.wit.clone(),
                     kind: param.shape.kind.wit(),
@@ -232,36 +232,6 @@ impl Template {
 
 /// Schemes that mean something to clients.
 const KNOWN_SCHEMES: [&str; 4] = ["http", "https", "file", "ui"];
-
-/// Whether a value of this type is written as one piece of text.
-fn is_textual(kind: &Kind) -> bool {
-    match kind {
-        Kind::Bool
-        | Kind::S8
-        | Kind::S16
-        | Kind::S32
-        | Kind::S64
-        | Kind::U8
-        | Kind::U16
-        | Kind::U32
-        | Kind::U64
-        | Kind::F32
-        | Kind::F64
-        | Kind::Char
-        | Kind::String
-        | Kind::Enum(_) => true,
-        Kind::Bytes
-        | Kind::List(_)
-        | Kind::FixedList(..)
-        | Kind::Tuple(_)
-        | Kind::Record(_)
-        | Kind::Variant(_)
-        | Kind::Flags(_)
-        | Kind::Option(_)
-        | Kind::Result { .. }
-        | Kind::Map(..) => false,
-    }
-}
 
 /// RFC 3986, section 3.1.
 fn is_scheme(text: &str) -> bool {

@@ -19,10 +19,11 @@ use super::words;
 use super::{Kind, Member, Scope, Shape};
 
 /// Decodes the arguments of a call, in the order of the parameters. Missing arguments and `null`
-/// count as none given.
+/// count as none given. Where callers can send nothing but texts, a `bool` may be one.
 pub(super) fn arguments(
     params: &Scope<Member>,
     arguments: Option<&RawValue>,
+    are_texts: bool,
 ) -> Result<Vec<Val>, NotDecoded> {
     let given = match arguments {
         None => Vec::new(),
@@ -35,15 +36,24 @@ pub(super) fn arguments(
             Err(error) => return Err(NotDecoded::Syntax(error.to_string())),
         },
     };
-    let mut decoder = Decoder::new();
-    let members = decoder.members(params, given, &Pointer::Root, "parameter");
-    decoder.finish(members.map(|members| members.into_iter().map(|(_, value)| value).collect()))
+    Decoder::new(are_texts).arguments(params, given)
+}
+
+/// Decodes arguments that came as texts, one for each parameter, in their order.
+pub(super) fn texts(params: &Scope<Member>, texts: &[String]) -> Result<Vec<Val>, NotDecoded> {
+    let given = params.iter().zip(texts).map(|(param, text)| {
+        (
+            Cow::from(param.json.as_str()),
+            Json::String(Cow::from(text.as_str())),
+        )
+    });
+    Decoder::new(true).arguments(params, given.collect())
 }
 
 /// Decodes one value that stands alone, such as a default in a doc tag, and tells how much memory
 /// it takes.
 pub(super) fn value(shape: &Shape, json: Json<'_>) -> Result<(Val, usize), NotDecoded> {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::new(false);
     let value = decoder.value(shape, json, &Pointer::Root);
     let taken = ROOM.saturating_sub(decoder.room);
     decoder.finish(value.map(|value| (value, taken)))
@@ -60,14 +70,17 @@ type Object<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 /// Walks a shape and a document together.
 struct Decoder {
     mistakes: Mistakes,
+    /// Whether texts are all that callers can send.
+    are_texts: bool,
     room: usize,
     is_full: bool,
 }
 
 impl Decoder {
-    fn new() -> Self {
+    fn new(are_texts: bool) -> Self {
         Self {
             mistakes: Mistakes::default(),
+            are_texts,
             room: ROOM,
             is_full: false,
         }
@@ -81,17 +94,20 @@ impl Decoder {
         }
     }
 
+    fn arguments(
+        mut self,
+        params: &Scope<Member>,
+        given: Object<'_>,
+    ) -> Result<Vec<Val>, NotDecoded> {
+        let members = self.members(params, given, &Pointer::Root, "parameter");
+        self.finish(members.map(|members| members.into_iter().map(|(_, value)| value).collect()))
+    }
+
     /// Decodes a value. None means that a mistake has been noted.
     fn value(&mut self, shape: &Shape, json: Json<'_>, at: &Pointer<'_>) -> Option<Val> {
         self.take_room(size_of::<Val>(), at)?;
         let value = match &shape.kind {
-            Kind::Bool => {
-                if let Json::Bool(value) = json {
-                    Some(Val::Bool(value))
-                } else {
-                    self.unexpected(shape, &json, at)
-                }
-            }
+            Kind::Bool => self.bool(shape, &json, at),
             Kind::S8 => self.integer(shape, &json, at, Val::S8),
             Kind::S16 => self.integer(shape, &json, at, Val::S16),
             Kind::S32 => self.integer(shape, &json, at, Val::S32),

@@ -2,14 +2,16 @@
 
 mod write;
 
-pub(super) use self::write::text;
+pub(super) use self::write::{base64, text};
 
 use serde_json::value::RawValue;
 use wasmtime::component::Val;
 
 use self::write::{utf8, write};
+use super::content::{self, Block, Document, Message};
 use super::pointer::Pointer;
-use super::{Answer, Kind, Shape};
+use super::signature::Form;
+use super::{Answer, Kind, Native, Shape};
 
 /// What a call came to.
 #[derive(Clone, Debug)]
@@ -30,6 +32,19 @@ pub enum Encoded {
         /// The bytes, in base64 (RFC 4648 §4).
         data: String,
     },
+    /// It returned content in parts.
+    Content(Vec<Block>),
+    /// It returned a conversation.
+    Prompt {
+        /// What the conversation is for, if the function says more of it than its doc comment.
+        description: Option<String>,
+        /// The messages, in order.
+        messages: Vec<Message>,
+    },
+    /// It returned what a resource holds.
+    Documents(Vec<Document>),
+    /// It returned what a person may mean.
+    Completions(Vec<String>),
     /// It failed, in the words of the component: WIT's `err`.
     Failed {
         /// The error for readers: plain text for a `string`, otherwise its JSON.
@@ -40,19 +55,28 @@ pub enum Encoded {
 }
 
 impl Encoded {
-    /// The bytes of its JSON or, where there is none, of its text.
+    /// The bytes of its JSON or, where there is none, of its texts.
     pub fn size(&self) -> usize {
+        let sum = |sizes: &mut dyn Iterator<Item = usize>| sizes.fold(0, usize::saturating_add);
         match self {
             Self::Done => 0,
             Self::Value { structured, .. } => structured.get().len(),
             Self::Media { data, .. } => data.len(),
+            Self::Content(blocks) => sum(&mut blocks.iter().map(Block::size)),
+            Self::Prompt {
+                description,
+                messages,
+            } => sum(&mut messages.iter().map(|message| message.content.size()))
+                .saturating_add(description.as_ref().map_or(0, String::len)),
+            Self::Documents(documents) => sum(&mut documents.iter().map(Document::size)),
+            Self::Completions(values) => sum(&mut values.iter().map(String::len)),
             Self::Failed { text, .. } => text.len(),
         }
     }
 }
 
-/// A result that is not of the type the component declares. It takes a defect of the host to see
-/// one, since the engine has checked the types.
+/// A result that is not of the type the component declares, or says what that type cannot mean. The
+/// engine has checked the types, so the first takes a defect of the host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the result{} is {got} where the type says {expected}", place(.pointer))]
 pub struct NotEncoded {
@@ -78,16 +102,16 @@ const NO_REASON: &str = "the tool failed and gave no reason";
 /// Encodes what a function returned.
 pub(super) fn answer(
     answer: &Answer,
-    media: Option<&str>,
+    form: &Form,
     results: Vec<Val>,
 ) -> Result<Encoded, NotEncoded> {
     let mut results = results.into_iter();
     match (answer, results.next(), results.next()) {
         (Answer::Nothing, None, None) => Ok(Encoded::Done),
-        (Answer::Value(shape), Some(value), None) => success(shape, media, value),
+        (Answer::Value(shape), Some(value), None) => success(shape, form, value),
         (Answer::Fallible { ok, .. }, Some(Val::Result(Ok(value))), None) => match (ok, value) {
             (None, None) => Ok(Encoded::Done),
-            (Some(shape), Some(value)) => success(shape, media, *value),
+            (Some(shape), Some(value)) => success(shape, form, *value),
             (Some(_), None) | (None, Some(_)) => Err(odd("`ok` as declared", "another `ok`")),
         },
         (Answer::Fallible { err, .. }, Some(Val::Result(Err(value))), None) => match (err, value) {
@@ -105,7 +129,7 @@ pub(super) fn answer(
     }
 }
 
-fn odd(expected: &str, got: &str) -> NotEncoded {
+pub(super) fn odd(expected: &str, got: &str) -> NotEncoded {
     NotEncoded {
         pointer: String::new(),
         expected: expected.to_owned(),
@@ -113,15 +137,26 @@ fn odd(expected: &str, got: &str) -> NotEncoded {
     }
 }
 
-fn success(shape: &Shape, media: Option<&str>, value: Val) -> Result<Encoded, NotEncoded> {
-    if let Some(media) = media {
-        // Bytes are a JSON string without escapes.
-        let data = text(shape, &value)?.trim_matches('"').to_owned();
-        return Ok(Encoded::Media {
-            media: media.to_owned(),
-            data,
-        });
+fn success(shape: &Shape, form: &Form, value: Val) -> Result<Encoded, NotEncoded> {
+    match form {
+        Form::Value => structured(shape, value),
+        Form::Media(media) => Ok(Encoded::Media {
+            media: media.clone(),
+            data: content::bytes(value)?,
+        }),
+        Form::Native(Native::Content) => content::blocks(value).map(Encoded::Content),
+        Form::Native(Native::Prompt) => {
+            content::prompt(value).map(|(description, messages)| Encoded::Prompt {
+                description,
+                messages,
+            })
+        }
+        Form::Native(Native::Documents) => content::documents(value).map(Encoded::Documents),
+        Form::Native(Native::Completions) => content::texts(value).map(Encoded::Completions),
     }
+}
+
+fn structured(shape: &Shape, value: Val) -> Result<Encoded, NotEncoded> {
     let json = if is_object(shape) {
         text(shape, &value)?
     } else {
@@ -159,7 +194,7 @@ pub(super) fn is_object(shape: &Shape) -> bool {
 }
 
 /// What a value is, in a message.
-fn noun(value: &Val) -> &'static str {
+pub(super) fn noun(value: &Val) -> &'static str {
     match value {
         Val::Bool(_) => "a `bool`",
         Val::S8(_) => "an `s8`",

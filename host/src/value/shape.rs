@@ -144,6 +144,36 @@ impl Kind {
         })
     }
 
+    /// Whether a value of this type is written as one piece of text that needs no syntax.
+    pub fn is_textual(&self) -> bool {
+        match self {
+            Self::Bool
+            | Self::S8
+            | Self::S16
+            | Self::S32
+            | Self::S64
+            | Self::U8
+            | Self::U16
+            | Self::U32
+            | Self::U64
+            | Self::F32
+            | Self::F64
+            | Self::Char
+            | Self::String
+            | Self::Enum(_) => true,
+            Self::Bytes
+            | Self::List(_)
+            | Self::FixedList(..)
+            | Self::Tuple(_)
+            | Self::Record(_)
+            | Self::Variant(_)
+            | Self::Flags(_)
+            | Self::Option(_)
+            | Self::Result { .. }
+            | Self::Map(..) => false,
+        }
+    }
+
     /// The type itself, or what is inside an option, however deep.
     pub fn beneath_options(&self) -> &Self {
         let mut kind = self;

@@ -10,7 +10,7 @@ use wasmtime::component::Val;
 use super::encode::{self, Encoded, NotEncoded};
 use super::mirror::{self, Mirror, Mirrored};
 use super::mistakes::NotDecoded;
-use super::{Answer, Case, Kind, Member, Scope, Shape, decode, schema};
+use super::{Answer, Case, Kind, Member, Native, Scope, Shape, content, decode, schema};
 
 /// What a function takes and gives, made once when its component is loaded.
 #[derive(Clone, Debug)]
@@ -20,7 +20,18 @@ pub struct Signature {
     mirrors: Vec<Mirror>,
     input: Arc<RawValue>,
     output: Option<Arc<RawValue>>,
-    media: Option<String>,
+    form: Form,
+}
+
+/// What a result is sent as.
+#[derive(Clone, Debug)]
+pub(super) enum Form {
+    /// A value that keeps to the output schema.
+    Value,
+    /// Content of this media type.
+    Media(String),
+    /// What MCP has a form of its own for.
+    Native(Native),
 }
 
 /// How deep types may be nested. Types in use are nested three or four deep; readers of JSON stop
@@ -66,33 +77,61 @@ impl Signature {
             answer,
             input,
             output,
-            media: None,
+            form: Form::Value,
         })
     }
 
     /// The same signature with a result that is content of this media type (RFC 6838), such as
     /// `image/png`, rather than a value. The function must return bytes.
     pub fn with_media(mut self, media: &str) -> Result<Self, NotPublishable> {
-        let shape = match &self.answer {
-            Answer::Nothing => None,
-            Answer::Value(shape) => Some(shape),
-            Answer::Fallible { ok, .. } => ok.as_ref(),
-        };
-        let is_bytes = shape.is_some_and(|shape| matches!(shape.kind, Kind::Bytes));
-        let is_name = |name: &str| {
-            let legal = |c: char| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c);
-            (1..=127).contains(&name.len()) && name.chars().all(legal)
-        };
-        let is_type = media
-            .split_once('/')
-            .is_some_and(|(top, sub)| is_name(top) && is_name(sub));
-        if !is_bytes || !is_type {
+        let is_bytes = matches!(self.success(), Some(Kind::Bytes));
+        if !is_bytes || media.contains(';') || !is_media_type(media) {
             return Err(NotPublishable::Media(media.to_owned()));
         }
         // Clients demand structured content wherever an output schema promises it.
         self.output = None;
-        self.media = Some(media.to_ascii_lowercase());
+        self.form = Form::Media(media.to_ascii_lowercase());
         Ok(self)
+    }
+
+    /// The same signature with a result that MCP has a form of its own for. The types must be those
+    /// of this host's WIT, and the arguments such as its clients can give.
+    pub fn with_native(mut self, native: Native) -> Result<Self, NotPublishable> {
+        if !self.success().is_some_and(|kind| native.fits(kind)) {
+            return Err(NotPublishable::Native(native.wit()));
+        }
+        match native {
+            Native::Prompt => {
+                for param in &self.params {
+                    let mut kind = &param.shape.kind;
+                    if let Kind::Option(inner) = kind {
+                        kind = &inner.kind;
+                    }
+                    if !kind.is_textual() {
+                        return Err(NotPublishable::Argument {
+                            name: param.wit.clone(),
+                            kind: param.shape.kind.wit(),
+                        });
+                    }
+                }
+            }
+            Native::Completions if !content::can_complete(&self.params) => {
+                return Err(NotPublishable::Completer);
+            }
+            Native::Content | Native::Documents | Native::Completions => {}
+        }
+        self.output = None;
+        self.form = Form::Native(native);
+        Ok(self)
+    }
+
+    /// The type of a result that is no failure.
+    fn success(&self) -> Option<&Kind> {
+        match &self.answer {
+            Answer::Nothing => None,
+            Answer::Value(shape) => Some(&shape.kind),
+            Answer::Fallible { ok, .. } => ok.as_ref().map(|shape| &shape.kind),
+        }
     }
 
     /// The same signature with an input schema that the author wrote. It says more than types can,
@@ -104,13 +143,6 @@ impl Signature {
             return Err(NotPublishable::Schema(
                 "its root must have `\"type\": \"object\"`".to_owned(),
             ));
-        }
-        for keyword in ["anyOf", "oneOf", "allOf", "not", "if"] {
-            if schema.get(keyword).is_some() {
-                return Err(NotPublishable::Schema(format!(
-                    "its root must not have `{keyword}`, which clients drop"
-                )));
-            }
         }
         self.input = published(&schema)?;
         Ok(self)
@@ -126,15 +158,43 @@ impl Signature {
         self.output.as_ref()
     }
 
+    /// What stands at the root of the input schema and makes some clients drop the function; only
+    /// an author's own schema has it.
+    pub fn unpopular_keyword(&self) -> Option<&'static str> {
+        let schema: Value = serde_json::from_str(self.input.get()).ok()?;
+        ["anyOf", "oneOf", "allOf", "not", "if"]
+            .into_iter()
+            .find(|keyword| schema.get(keyword).is_some())
+    }
+
     /// Decodes the arguments of a call, the raw text of `params.arguments`, into the values of the
-    /// parameters, in their order.
+    /// parameters, in their order. The arguments of prompts are texts, whatever the parameters are.
     pub fn decode(&self, arguments: Option<&RawValue>) -> Result<Vec<Val>, NotDecoded> {
-        decode::arguments(&self.params, arguments)
+        let are_texts = matches!(self.form, Form::Native(Native::Prompt));
+        decode::arguments(&self.params, arguments, are_texts)
+    }
+
+    /// Decodes arguments that came as texts, one for each parameter, in their order.
+    pub fn decode_texts(&self, texts: &[String]) -> Result<Vec<Val>, NotDecoded> {
+        decode::texts(&self.params, texts)
+    }
+
+    /// The arguments of a function that completes: what was typed, and the arguments that were
+    /// chosen before, by their names.
+    pub fn completing(&self, typed: &str, chosen: &[(String, String)]) -> Vec<Val> {
+        let text = |text: &str| Val::String(text.to_owned());
+        let chosen = chosen
+            .iter()
+            .map(|(name, value)| Val::Tuple(vec![text(name), text(value)]));
+        [text(typed), Val::List(chosen.collect())]
+            .into_iter()
+            .take(self.params.len())
+            .collect()
     }
 
     /// Encodes what the function returned. Takes the values, so that long texts move.
     pub fn encode(&self, results: Vec<Val>) -> Result<Encoded, NotEncoded> {
-        encode::answer(&self.answer, self.media.as_deref(), results)
+        encode::answer(&self.answer, &self.form, results)
     }
 
     /// The arguments that clients repeat in HTTP headers, and what those must say.
@@ -151,6 +211,20 @@ impl Signature {
     pub fn answer(&self) -> &Answer {
         &self.answer
     }
+}
+
+/// Whether a text is a media type (RFC 6838), with or without parameters.
+pub fn is_media_type(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c);
+        (1..=127).contains(&name.len()) && name.chars().all(legal)
+    };
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    essence
+        .trim_end()
+        .split_once('/')
+        .is_some_and(|(top, sub)| is_name(top) && is_name(sub))
+        && parameters.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }
 
 fn published(schema: &Value) -> Result<Arc<RawValue>, NotPublishable> {
@@ -190,6 +264,24 @@ pub enum NotPublishable {
         "`@mime {0}` must be a media type, such as `image/png`, on a function that returns `list<u8>`"
     )]
     Media(String),
+    /// A result that is called like one of this host's types and is another.
+    #[error("its result is not the `{0}` of this host: build it with the WIT that the host has")]
+    Native(&'static str),
+    /// A parameter that no prompt can ask for.
+    #[error(
+        "its parameter `{name}` is a `{kind}`; a prompt asks for texts, numbers, `bool` and enums, or an `option` of one"
+    )]
+    Argument {
+        /// The name of the parameter in WIT.
+        name: String,
+        /// Its type.
+        kind: &'static str,
+    },
+    /// A function that cannot complete an argument.
+    #[error(
+        "what `@completes` an argument takes `value: string`, and `context: list<tuple<string, string>>` if it wants, and returns `list<string>`"
+    )]
+    Completer,
     /// The schema that the author wrote cannot be published.
     #[error("its `@schema` cannot be published: {0}")]
     Schema(String),

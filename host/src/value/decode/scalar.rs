@@ -21,6 +21,17 @@ const EXACT_FLOAT: f64 = 9_007_199_254_740_991.0;
 const LONGEST_NUMBER: usize = 400;
 
 impl Decoder {
+    pub(super) fn bool(&mut self, shape: &Shape, json: &Json<'_>, at: &Pointer<'_>) -> Option<Val> {
+        match json {
+            Json::Bool(value) => Some(Val::Bool(*value)),
+            Json::String(text) if self.are_texts && text == "true" => Some(Val::Bool(true)),
+            Json::String(text) if self.are_texts && text == "false" => Some(Val::Bool(false)),
+            Json::Null | Json::Number(_) | Json::String(_) | Json::Array(_) | Json::Object(_) => {
+                self.unexpected(shape, json, at)
+            }
+        }
+    }
+
     pub(super) fn integer<T: TryFrom<i128>>(
         &mut self,
         shape: &Shape,

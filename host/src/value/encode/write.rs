@@ -202,15 +202,23 @@ fn not_finite(value: f64) -> &'static str {
 }
 
 fn bytes(items: &[Val], out: &mut Vec<u8>) -> bool {
-    let mut bytes = Vec::with_capacity(items.len());
-    for item in items {
-        let Val::U8(byte) = item else { return false };
-        bytes.push(*byte);
-    }
+    let Some(text) = base64(items) else {
+        return false;
+    };
     out.push(b'"');
-    out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+    out.extend_from_slice(text.as_bytes());
     out.push(b'"');
     true
+}
+
+/// The base64 of bytes; none if there is something else among them.
+pub(in crate::value) fn base64(items: &[Val]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(items.len());
+    for item in items {
+        let Val::U8(byte) = item else { return None };
+        bytes.push(*byte);
+    }
+    Some(STANDARD.encode(bytes))
 }
 
 fn sequence<'v>(

@@ -12,6 +12,10 @@ fn returned(answer: Answer, results: Vec<Val>) -> (Option<Value>, String) {
         Encoded::Done => (None, "done".to_owned()),
         Encoded::Value { structured, text } => (Some(content(structured)), text),
         Encoded::Media { media, data } => (None, format!("{media}: {data}")),
+        other @ (Encoded::Content(_)
+        | Encoded::Prompt { .. }
+        | Encoded::Documents(_)
+        | Encoded::Completions(_)) => (None, format!("{other:?}")),
         Encoded::Failed { text, error } => (error.map(content), format!("failed: {text}")),
     }
 }
@@ -712,7 +716,10 @@ fn what_no_client_could_read_is_not_published() {
             .with_input_schema(r#"{"type":"object","$defs":{}}"#)
             .is_ok()
     );
-    for schema in ["{", "{}", r#"{"type":"object","anyOf":[]}"#, "true"] {
+    let combined = signature().with_input_schema(r#"{"type":"object","if":{},"allOf":[]}"#);
+    assert_eq!(combined.unwrap().unpopular_keyword(), Some("allOf"));
+    assert_eq!(signature().unpopular_keyword(), None);
+    for schema in ["{", "{}", "true"] {
         assert!(
             matches!(
                 signature().with_input_schema(schema),
