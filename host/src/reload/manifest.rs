@@ -20,6 +20,10 @@ pub(super) struct Manifest {
 impl Manifest {
     /// Reads a manifest. What is wrong with it is said with its line and column.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        // A file that is being written is empty at first, and would lift what it restricts.
+        if bytes.is_empty() {
+            return Err("it is empty: write into it, or remove it".into());
+        }
         let text =
             std::str::from_utf8(bytes).map_err(|cause| format!("it is not UTF-8: {cause}"))?;
         toml::from_str(text).map_err(|cause| cause.to_string())
@@ -33,7 +37,8 @@ mod tests {
     #[test]
     fn what_is_unknown_is_refused_with_its_place() {
         let read = |text: &str| Manifest::read(text.as_bytes());
-        assert_eq!(read("").map(|it| it.case), Ok(NameCase::Camel));
+        assert_eq!(read("# yet").map(|it| it.case), Ok(NameCase::Camel));
+        assert!(read("").is_err());
         assert_eq!(
             read("case = \"snake_case\"").map(|it| it.case),
             Ok(NameCase::Snake)
