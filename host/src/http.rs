@@ -7,6 +7,7 @@ mod endpoint;
 mod gate;
 mod health;
 mod metadata;
+mod stream;
 
 use std::sync::Arc;
 
@@ -39,12 +40,12 @@ pub struct Settings {
 }
 
 struct Endpoint {
-    protocol: Protocol,
+    protocol: Arc<Protocol>,
     settings: Settings,
 }
 
 /// The whole of what is served.
-pub fn router(protocol: Protocol, settings: Settings) -> Router {
+pub fn router(protocol: Arc<Protocol>, settings: Settings) -> Router {
     let metadata = settings
         .metadata
         .as_ref()
@@ -53,7 +54,10 @@ pub fn router(protocol: Protocol, settings: Settings) -> Router {
     let mut router = Router::new()
         .route(
             "/mcp",
-            post(endpoint::post).fallback(endpoint::other_method),
+            post(endpoint::post)
+                .get(endpoint::get)
+                .delete(endpoint::delete)
+                .fallback(endpoint::other_method),
         )
         .route("/health", get(health::get))
         .route(metadata::WELL_KNOWN, get(metadata::get))

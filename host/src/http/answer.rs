@@ -5,33 +5,58 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::stream;
 use crate::auth::{Challenge, Class, Denied};
-use crate::protocol::{Answer, Kind};
+use crate::protocol::{Answer, Event, Kind, Reply};
 
 /// How long a caller should wait who could not be told otherwise.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The two forms in which a client can take an answer.
+/// Names a session (MCP 2025-11-25 and before, transports).
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// The forms in which a client can take an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
+    /// One JSON object, whatever happens.
     Json,
-    /// A stream of events that has this one.
+    /// One JSON object, or a stream where there is more to say.
+    Either,
+    /// A stream of events, if only of one.
     Events,
 }
 
+/// What the protocol has to say.
+pub(super) fn reply(reply: Reply, form: Form, challenge: &Challenge) -> Response {
+    match reply {
+        Reply::Answer(it) => answer(it, form, challenge),
+        Reply::Stream(events) => stream::response(events),
+    }
+}
+
 /// An answer of the protocol.
-pub(super) fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Response {
-    match answer.kind {
+fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Response {
+    let mut response = match answer.kind {
         Kind::Done => body(StatusCode::OK, answer.body, form),
         Kind::Accepted => StatusCode::ACCEPTED.into_response(),
         Kind::Malformed => body(StatusCode::BAD_REQUEST, answer.body, Form::Json),
-        Kind::NoSuchMethod => body(StatusCode::NOT_FOUND, answer.body, Form::Json),
+        Kind::NoSuchMethod | Kind::NoSession => {
+            body(StatusCode::NOT_FOUND, answer.body, Form::Json)
+        }
+        Kind::NeedsStream => body(StatusCode::NOT_ACCEPTABLE, answer.body, Form::Json),
         Kind::Unauthorized(denied) => unauthorized(&denied, challenge),
+    };
+    let session = answer
+        .session
+        .and_then(|session| HeaderValue::try_from(session).ok());
+    if let Some(session) = session {
+        response.headers_mut().insert(SESSION, session);
     }
+    response
 }
 
 /// A caller who is turned away (RFC 6750 §3; MCP 2026-07-28, authorization). The texts are those of
@@ -77,7 +102,7 @@ pub(super) fn header_mismatch(message: &str) -> Response {
 pub(super) fn method_not_allowed() -> Response {
     let mut response = refusal(
         StatusCode::METHOD_NOT_ALLOWED,
-        "send each message with POST; this server opens no streams of its own",
+        "send each message with POST; GET and DELETE belong to sessions, which `Mcp-Session-Id` names",
     );
     response
         .headers_mut()
@@ -103,13 +128,13 @@ fn error(status: StatusCode, code: i64, message: &str) -> Response {
 
 fn body(status: StatusCode, bytes: Vec<u8>, form: Form) -> Response {
     let (content_type, bytes) = match form {
-        Form::Json => ("application/json", bytes),
+        Form::Json | Form::Either => ("application/json", bytes.into()),
         Form::Events => {
-            // JSON is written on one line, so it is one event.
-            let mut event = b"event: message\ndata: ".to_vec();
-            event.extend(bytes);
-            event.extend(b"\n\n");
-            ("text/event-stream", event)
+            let event = Event {
+                id: None,
+                data: bytes,
+            };
+            ("text/event-stream", stream::write(&event))
         }
     };
     let mut response = Response::new(Body::from(bytes));

@@ -1,4 +1,4 @@
-//! `POST /mcp`: one message in, one answer out.
+//! `/mcp`: a message in, an answer or a stream of messages out.
 
 #![expect(
     clippy::result_large_err,
@@ -16,8 +16,8 @@ use axum::response::Response;
 
 use super::Endpoint;
 use super::answer::{self, Form};
-use crate::auth::bearer;
-use crate::protocol::Declared;
+use crate::auth::{Bearer, bearer};
+use crate::protocol::{Declared, Headers, Incoming, Reply};
 
 /// How long a client may take to send a body.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,9 +30,74 @@ pub(super) async fn post(State(endpoint): State<Arc<Endpoint>>, request: Request
     }
 }
 
-/// What is not POST.
+/// Opens the stream of a session.
+pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
+    let stream = async |of: Session| {
+        if form(&headers)? == Form::Json {
+            return Err(answer::refusal(
+                StatusCode::NOT_ACCEPTABLE,
+                "`Accept` must allow text/event-stream",
+            ));
+        }
+        let last_event = single(&headers, "last-event-id")?;
+        let reply = endpoint
+            .protocol
+            .open_stream(&of.declared, of.bearer, last_event)
+            .await;
+        Ok(answer::reply(
+            reply,
+            Form::Events,
+            &endpoint.settings.challenge,
+        ))
+    };
+    match session(&endpoint, &headers) {
+        Ok(of) => match stream(of).await {
+            Ok(response) | Err(response) => response,
+        },
+        Err(response) => response,
+    }
+}
+
+/// Ends a session.
+pub(super) async fn delete(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
+    match session(&endpoint, &headers) {
+        Ok(of) => {
+            let ended = endpoint
+                .protocol
+                .end_session(&of.declared, of.bearer)
+                .await;
+            answer::reply(
+                Reply::Answer(ended),
+                Form::Json,
+                &endpoint.settings.challenge,
+            )
+        }
+        Err(response) => response,
+    }
+}
+
+/// What is not served at all.
 pub(super) async fn other_method() -> Response {
     answer::method_not_allowed()
+}
+
+/// What a request without a body says.
+struct Session {
+    declared: Declared,
+    bearer: Option<Bearer>,
+}
+
+/// Reads a request that is about a session. Without one, its method is not allowed: revision 2026-07-28
+/// knows POST alone.
+fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Session, Response> {
+    let declared = declared(headers, Form::Events)?;
+    if declared.session.is_none() {
+        return Err(answer::method_not_allowed());
+    }
+    Ok(Session {
+        declared,
+        bearer: bearer(endpoint, headers)?,
+    })
 }
 
 async fn take(
@@ -40,21 +105,10 @@ async fn take(
     headers: &HeaderMap,
     body: axum::body::Body,
 ) -> Result<Response, Response> {
-    let challenge = &endpoint.settings.challenge;
     let form = form(headers)?;
     is_json(headers)?;
-    let declared = Declared {
-        version: single(headers, "mcp-protocol-version")?,
-        method: single(headers, "mcp-method")?,
-        name: single(headers, "mcp-name")?,
-    };
-    let bearer = bearer::from_headers(
-        headers
-            .get_all(AUTHORIZATION)
-            .iter()
-            .map(axum::http::HeaderValue::as_bytes),
-    )
-    .map_err(|denied| answer::unauthorized(&denied, challenge))?;
+    let declared = declared(headers, form)?;
+    let bearer = bearer(endpoint, headers)?;
 
     let limit = endpoint.settings.body;
     let body = tokio::time::timeout(PATIENCE, to_bytes(body, limit))
@@ -71,30 +125,67 @@ async fn take(
                 &format!("the body was not received whole, or has more than {limit} bytes, the limit of this server"),
             )
         })?;
-    let answer = endpoint.protocol.answer(&body, declared, bearer).await;
-    Ok(answer::answer(answer, form, challenge))
+    let reply = endpoint
+        .protocol
+        .receive(Incoming {
+            body,
+            bearer,
+            declared,
+        })
+        .await;
+    Ok(answer::reply(reply, form, &endpoint.settings.challenge))
 }
 
-/// The form in which the client takes its answer. Clients in the field say less than they should,
-/// so whoever does not rule JSON out gets JSON.
+fn bearer(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Option<Bearer>, Response> {
+    let values = headers.get_all(AUTHORIZATION).iter();
+    bearer::from_headers(values.map(axum::http::HeaderValue::as_bytes))
+        .map_err(|denied| answer::unauthorized(&denied, &endpoint.settings.challenge))
+}
+
+/// What the headers say of the message.
+fn declared(headers: &HeaderMap, form: Form) -> Result<Declared, Response> {
+    let own = |name| Ok::<_, Response>(single(headers, name)?.map(str::to_owned));
+    let mut params = Vec::new();
+    for name in headers.keys() {
+        if let Some(param) = name.as_str().strip_prefix("mcp-param-")
+            && let Some(value) = single(headers, name.as_str())?
+        {
+            params.push((param.to_owned(), value.to_owned()));
+        }
+    }
+    Ok(Declared {
+        headers: Some(Headers {
+            version: own("mcp-protocol-version")?,
+            method: own("mcp-method")?,
+            name: own("mcp-name")?,
+            params,
+        }),
+        session: own(answer::SESSION.as_str())?,
+        takes_streams: form != Form::Json,
+    })
+}
+
+/// The form in which the client takes its answer. Clients in the field say less than they should, so
+/// whoever does not rule JSON out gets JSON where that will do, and whoever says nothing takes anything.
 fn form(headers: &HeaderMap) -> Result<Form, Response> {
-    let mut takes_events = false;
-    let mut says_anything = false;
+    let (mut json, mut events, mut says_anything) = (false, false, false);
     for value in headers.get_all(ACCEPT) {
         for range in value.to_str().unwrap_or_default().split(',') {
             let range = range.split(';').next().unwrap_or_default().trim();
             says_anything |= !range.is_empty();
             match &*range.to_ascii_lowercase() {
-                "application/json" | "application/*" | "*/*" => return Ok(Form::Json),
-                "text/event-stream" | "text/*" => takes_events = true,
+                "application/json" | "application/*" => json = true,
+                "text/event-stream" | "text/*" => events = true,
+                "*/*" => (json, events) = (true, true),
                 _ => {}
             }
         }
     }
-    match (says_anything, takes_events) {
-        (false, _) => Ok(Form::Json),
-        (true, true) => Ok(Form::Events),
-        (true, false) => Err(answer::refusal(
+    match (says_anything, json, events) {
+        (false, _, _) | (true, true, true) => Ok(Form::Either),
+        (true, true, false) => Ok(Form::Json),
+        (true, false, true) => Ok(Form::Events),
+        (true, false, false) => Err(answer::refusal(
             StatusCode::NOT_ACCEPTABLE,
             "`Accept` must allow application/json or text/event-stream",
         )),
