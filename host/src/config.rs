@@ -17,6 +17,12 @@ use crate::sandbox::Limits;
 pub use given::{Flag, Given, Mistake, SETTINGS, Setting};
 pub use kinds::{Bytes, Duration, Listen};
 
+/// How long a session is kept that nobody uses, unless the operator says otherwise.
+const SESSION_IDLE: std::time::Duration = std::time::Duration::from_mins(30);
+
+/// The shortest secret that seals anything.
+const SHORTEST_KEY: usize = 32;
+
 /// What the host was asked to do.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -48,6 +54,14 @@ pub struct Config {
     pub calls: u32,
     /// The largest body of a request, in bytes.
     pub body: usize,
+    /// How many sessions of older clients there may be.
+    pub sessions: usize,
+    /// How long such a session is kept that nobody uses.
+    pub session_idle: std::time::Duration,
+    /// How many streams of what changes may be open at once.
+    pub streams: usize,
+    /// The secrets that seal what clients keep for this host; the first seals, all open.
+    pub state_keys: Vec<SecretString>,
     /// Which log lines are written.
     pub log: String,
     /// Whether log lines are JSON.
@@ -83,6 +97,12 @@ impl Config {
             body: reader
                 .parsed::<Bytes>("limits.body")
                 .map_or(4 << 20, |bytes| bytes.0),
+            sessions: reader.count("limits.sessions", 1_000_000, 10_000),
+            session_idle: reader
+                .parsed::<Duration>("limits.session_idle")
+                .map_or(SESSION_IDLE, |idle| idle.0),
+            streams: reader.count("limits.streams", 1_000_000, 10_000),
+            state_keys: reader.state_keys(),
             log: reader.text("log").unwrap_or("info").to_owned(),
             log_json: reader.one_of("log_format", ["text", "json"]) == Some("json"),
         };
@@ -145,6 +165,24 @@ impl<'a> Reader<'a> {
             self.mistake(key, format!("must be from {least} to {most}, got {value}"));
             None
         }
+    }
+
+    /// A number from 1 to `most`.
+    fn count(&mut self, key: &str, most: u32, default: usize) -> usize {
+        self.within(key, 1, most)
+            .and_then(|count| usize::try_from(count).ok())
+            .unwrap_or(default)
+    }
+
+    fn state_keys(&mut self) -> Vec<SecretString> {
+        let keys = self.list("state_keys");
+        if keys.iter().any(|key| key.len() < SHORTEST_KEY) {
+            self.mistake(
+                "state_keys",
+                format!("each key must have at least {SHORTEST_KEY} characters; `openssl rand -hex 32` makes one"),
+            );
+        }
+        keys.into_iter().map(SecretString::from).collect()
     }
 
     fn one_of<const N: usize>(&mut self, key: &str, choices: [&str; N]) -> Option<&'a str> {

@@ -20,7 +20,7 @@ use crate::catalog::{self, Catalogs};
 use crate::config::{Config, Listen};
 use crate::http::{self, Gate, Health, Metadata};
 use crate::issuer::{DevelopmentIssuer, TokenRequest};
-use crate::protocol::Protocol;
+use crate::protocol::{self, Protocol, SessionLimits};
 use crate::reload::{self, Reload};
 use crate::sandbox::{self, Compiler, Sandbox};
 
@@ -129,8 +129,26 @@ impl Host {
             .or_else(|| config.listen.is_loopback().then(|| url.clone()));
         let metadata = resource.map(|resource| Metadata::new(&resource, auth.issuer()));
         let challenge = Challenge::new(metadata.as_ref().map(|it| it.url().to_string()));
+        let stop = watch::Sender::new(false);
+        let protocol = Arc::new(Protocol::new(
+            protocol::Parts {
+                catalogs: catalogs.clone(),
+                auth: auth.clone(),
+                challenge: challenge.clone(),
+                sandbox,
+                closing: stop.subscribe(),
+            },
+            &protocol::Settings {
+                sessions: SessionLimits {
+                    most: config.sessions,
+                    idle: config.session_idle,
+                },
+                streams: config.streams,
+                state_keys: config.state_keys.clone(),
+            },
+        ));
         let router = http::router(
-            Protocol::new(catalogs.clone(), auth.clone(), challenge.clone(), sandbox),
+            Arc::clone(&protocol),
             http::Settings {
                 body: config.body,
                 gate: Gate {
@@ -148,7 +166,6 @@ impl Host {
                 },
             },
         );
-        let stop = watch::Sender::new(false);
         let servers = listeners
             .into_iter()
             .map(|listener| serve(listener, router.clone(), stop.subscribe()))

@@ -32,7 +32,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::{AbortHandle, Abortable, join_all};
 use secrecy::SecretString;
-use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, watch};
 
 pub use exchange::{Event, Events, Reply};
@@ -259,11 +258,7 @@ impl Protocol {
         }
     }
 
-    async fn check_owner(
-        &self,
-        session: &Session,
-        bearer: Option<Bearer>,
-    ) -> Result<(), Answer> {
+    async fn check_owner(&self, session: &Session, bearer: Option<Bearer>) -> Result<(), Answer> {
         let credentials = Credentials {
             header: bearer,
             meta: Presented::Absent,
@@ -393,11 +388,7 @@ impl Protocol {
             .unwrap_or_else(|_aborted| Ok(Answer::accepted()))
     }
 
-    async fn dispatch(
-        &self,
-        request: &Request<'_>,
-        context: Context<'_>,
-    ) -> Result<Answer, Error> {
+    async fn dispatch(&self, request: &Request<'_>, context: Context<'_>) -> Result<Answer, Error> {
         let era = context.era;
         match (&*request.method, era) {
             ("tools/list", _) => self.list_tools(request, era),

@@ -1,4 +1,4 @@
-//! From files to tools: watch the folder, compile what is new, describe it, swap it in.
+//! From files to what is served: watch the folder, compile what is new, describe it, swap it in.
 //!
 //! Ten events during a reload are one reload more. A file that does not load changes nothing: what
 //! was served before is served on, and the reason is reported once. This is the only writer of the
@@ -7,6 +7,7 @@
 mod describe;
 mod folder;
 mod manifest;
+mod offers;
 mod package_docs;
 mod requirement;
 mod sections;
@@ -238,7 +239,7 @@ impl Reload {
                 for note in notes {
                     tracing::warn!(service = %name, "{note}");
                 }
-                tracing::info!(service = %name, tools = service.tools.len(), digest = %service.digest, "serving");
+                tracing::info!(service = %name, tools = service.tools.len(), prompts = service.prompts.len(), resources = service.resources.len(), digest = %service.digest, "serving");
                 self.served.insert(name, Arc::new(service));
                 true
             }

@@ -5,7 +5,7 @@
 //! same [`Shape`], so they cannot disagree. This module knows JSON and component values; it does
 //! not know MCP, HTTP, or where a shape's documentation came from.
 
-mod content;
+pub mod content;
 mod decode;
 mod encode;
 mod json;
@@ -21,9 +21,7 @@ mod signature;
 mod tests;
 mod words;
 
-pub use content::{
-    Annotations, Block, Body, Document, Embedded, Link, Media, Message, Native, Part, Role,
-};
+pub use content::Native;
 pub use encode::{Encoded, NotEncoded};
 pub use mirror::Mirrored;
 pub use mistakes::{Mistake, NotDecoded};

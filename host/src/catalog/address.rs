@@ -152,9 +152,9 @@ impl Address {
             && !service.contains(|letter: char| letter.is_ascii_uppercase())
             && !KNOWN_SCHEMES.contains(&service);
         let mut text = if is_plain {
-            format!("{service}://{function}")
+            format!("{service}://{}", escaped(function))
         } else {
-            format!("cloister://{}/{function}", escaped(service))
+            format!("cloister://{}/{}", escaped(service), escaped(function))
         };
         for param in params {
             let name = if param.json.contains('-') {
@@ -170,7 +170,7 @@ impl Address {
     }
 
     /// What two addresses have in common that stand for the same URIs.
-    pub(super) fn claim(&self) -> String {
+    pub fn claim(&self) -> String {
         match self {
             Self::Fixed(uri) => uri.clone(),
             Self::Template(template) => {

@@ -18,7 +18,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 22] = [
+pub const SETTINGS: [Setting; 26] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -26,6 +26,7 @@ pub const SETTINGS: [Setting; 22] = [
     of("production", "CLOISTER_PRODUCTION"),
     of("public_url", "CLOISTER_PUBLIC_URL"),
     of("allowed_origins", "CLOISTER_ALLOWED_ORIGINS"),
+    of("state_keys", "CLOISTER_STATE_KEYS"),
     of("log", "CLOISTER_LOG"),
     of("log_format", "CLOISTER_LOG_FORMAT"),
     of("clerk.issuer", "CLERK_ISSUER"),
@@ -41,6 +42,9 @@ pub const SETTINGS: [Setting; 22] = [
     of("limits.output", "CLOISTER_OUTPUT"),
     of("limits.calls", "CLOISTER_CALLS"),
     of("limits.body", "CLOISTER_BODY"),
+    of("limits.sessions", "CLOISTER_SESSIONS"),
+    of("limits.session_idle", "CLOISTER_SESSION_IDLE"),
+    of("limits.streams", "CLOISTER_STREAMS"),
 ];
 
 const fn of(key: &'static str, variable: &'static str) -> Setting {

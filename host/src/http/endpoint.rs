@@ -62,10 +62,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMa
 pub(super) async fn delete(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
     match session(&endpoint, &headers) {
         Ok(of) => {
-            let ended = endpoint
-                .protocol
-                .end_session(&of.declared, of.bearer)
-                .await;
+            let ended = endpoint.protocol.end_session(&of.declared, of.bearer).await;
             answer::reply(
                 Reply::Answer(ended),
                 Form::Json,

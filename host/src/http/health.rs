@@ -31,10 +31,15 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
         (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "no keys of the issuer"),
     };
     let catalog = endpoint.settings.catalogs.snapshot();
+    let load = endpoint.protocol.load();
     let body = json!({
         "status": word,
         "services": catalog.services().count(),
         "tools": catalog.tools().count(),
+        "prompts": catalog.prompts().count(),
+        "resources": catalog.resources().count(),
+        "templates": catalog.templates().count(),
+        "open": { "calls": load.calls, "sessions": load.sessions, "streams": load.streams },
         "keys": match keys {
             Readiness::Loaded => "loaded",
             Readiness::Stale { .. } => "stale",

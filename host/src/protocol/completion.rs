@@ -104,12 +104,10 @@ fn failed(cause: &str) -> Error {
     Error::internal(&format!("the argument could not be completed: {cause}"))
 }
 
-fn member<'a, T: Deserialize<'a>>(
-    member: Option<&'a RawValue>,
-    name: &str,
-) -> Result<T, Error> {
+fn member<'a, T: Deserialize<'a>>(member: Option<&'a RawValue>, name: &str) -> Result<T, Error> {
     let text = member.map_or("null", RawValue::get);
-    object(text).map_err(|cause| Error::invalid_params(&format!("`{name}` cannot be read: {cause}")))
+    object(text)
+        .map_err(|cause| Error::invalid_params(&format!("`{name}` cannot be read: {cause}")))
 }
 
 /// What completes an argument; none if nothing does.

@@ -39,11 +39,6 @@ pub enum Reply {
 pub(super) struct Outlet(Option<mpsc::Sender<Vec<u8>>>);
 
 impl Outlet {
-    /// An outlet to nobody: the client takes no streams.
-    pub(super) fn closed() -> Self {
-        Self(None)
-    }
-
     /// Whether the client can be told anything.
     pub(super) fn is_open(&self) -> bool {
         self.0.as_ref().is_some_and(|sender| !sender.is_closed())

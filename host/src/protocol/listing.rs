@@ -55,16 +55,17 @@ impl List {
         revision: Revision,
     ) -> Box<dyn Iterator<Item = (&'c str, Written)> + 'c> {
         match self {
-            Self::Tools => Box::new(
-                catalog
-                    .tools()
-                    .map(move |(name, tool)| (name, to_raw_value(&tools::listed(name, tool, revision)))),
-            ),
+            Self::Tools => Box::new(catalog.tools().map(move |(name, tool)| {
+                (name, to_raw_value(&tools::listed(name, tool, revision)))
+            })),
             Self::Prompts => Box::new(catalog.prompts().map(move |(name, prompt)| {
                 (name, to_raw_value(&prompts::listed(name, prompt, revision)))
             })),
             Self::Resources => Box::new(catalog.resources().map(move |(uri, resource)| {
-                (uri, to_raw_value(&resources::listed(uri, resource, revision)))
+                (
+                    uri,
+                    to_raw_value(&resources::listed(uri, resource, revision)),
+                )
             })),
             Self::Templates => Box::new(catalog.templates().map(move |(template, resource)| {
                 let entry = resources::listed_template(template, resource, revision);
@@ -96,7 +97,10 @@ impl Protocol {
     ) -> Result<Answer, Error> {
         let after = match request.params.cursor {
             None => None,
-            Some(_) => Some(read_cursor(&Params::text(request.params.cursor, "cursor")?)?),
+            Some(_) => Some(read_cursor(&Params::text(
+                request.params.cursor,
+                "cursor",
+            )?)?),
         };
         let catalog = self.catalogs.snapshot();
         let page = match after {
@@ -143,12 +147,7 @@ impl Listings {
 }
 
 /// The entries that come after a key, as many as a page has.
-fn page(
-    list: List,
-    catalog: &Catalog,
-    revision: Revision,
-    after: Option<&str>,
-) -> Written {
+fn page(list: List, catalog: &Catalog, revision: Revision, after: Option<&str>) -> Written {
     let mut entries = list
         .entries(catalog, revision)
         .skip_while(|(key, _)| after.is_some_and(|after| *key <= after));

@@ -165,11 +165,7 @@ fn modern(
     };
     let headers = declared.headers.as_ref();
     if let Some(headers) = headers {
-        agree(
-            "MCP-Protocol-Version",
-            headers.version.as_deref(),
-            &version,
-        )?;
+        agree("MCP-Protocol-Version", headers.version.as_deref(), &version)?;
     }
     if Revision::named(&version).is_none_or(|revision| !revision.is_modern()) {
         return Err(Error::unsupported_version(&version));

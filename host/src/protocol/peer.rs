@@ -147,7 +147,12 @@ fn responses(request: &Request<'_>) -> Result<Map<String, Value>, Error> {
 fn progress(request: &Request<'_>) -> Option<Progress> {
     #[derive(Deserialize)]
     struct Meta<'a> {
-        #[serde(borrow, rename = "progressToken", default, deserialize_with = "present")]
+        #[serde(
+            borrow,
+            rename = "progressToken",
+            default,
+            deserialize_with = "present"
+        )]
         token: Option<&'a RawValue>,
     }
     let meta = object::<Meta<'_>>(request.params.meta?.get()).ok()?;
@@ -241,7 +246,8 @@ impl Client for Peer {
 /// A number without a fraction that it does not have.
 fn number(value: f64) -> Value {
     let text = value.to_string();
-    text.parse::<i64>().map_or_else(|_fraction| json!(value), Value::from)
+    text.parse::<i64>()
+        .map_or_else(|_fraction| json!(value), Value::from)
 }
 
 impl Peer {

@@ -94,9 +94,8 @@ impl Protocol {
             name: &name,
             catalog: &catalog,
         };
-        let failed = |cause: &str| {
-            Error::internal(&format!("the prompt `{name}` gave no result: {cause}"))
-        };
+        let failed =
+            |cause: &str| Error::internal(&format!("the prompt `{name}` gave no result: {cause}"));
         let run = self
             .run(function, arguments, caller, &subject, &context)
             .await;

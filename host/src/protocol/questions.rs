@@ -44,8 +44,7 @@ pub(super) fn ask(question: &Question, revision: Revision) -> Result<Asked, Stri
             if !(page.url.starts_with("https://") || is_local(&page.url)) {
                 return Err("a page must have an address that begins with `https://`".into());
             }
-            let mut params =
-                json!({ "mode": "url", "message": page.message, "url": page.url });
+            let mut params = json!({ "mode": "url", "message": page.message, "url": page.url });
             if !revision.is_modern() {
                 // 2025-11-25 wants an id by which a later notification could name it.
                 params["elicitationId"] = json!(page.url);

@@ -195,7 +195,9 @@ impl Error {
     /// The call needs what the client did not declare.
     pub(super) fn missing_capability(cause: &str, required: Value) -> Self {
         Self {
-            data: Some(Box::new(serde_json::json!({ "requiredCapabilities": required }))),
+            data: Some(Box::new(
+                serde_json::json!({ "requiredCapabilities": required }),
+            )),
             ..Self::new(-32021, Kind::Malformed, cause)
         }
     }

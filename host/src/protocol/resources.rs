@@ -132,9 +132,7 @@ impl Protocol {
         let contents: Vec<Value> = documents
             .into_iter()
             .map(|document| {
-                let mime_type = document
-                    .mime_type
-                    .or_else(|| resource.mime_type.clone());
+                let mime_type = document.mime_type.or_else(|| resource.mime_type.clone());
                 let mut written = blocks::resource(
                     document.uri.unwrap_or_else(|| uri.to_string()),
                     mime_type,

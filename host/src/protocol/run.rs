@@ -46,9 +46,7 @@ impl Protocol {
         context: &Context<'_>,
     ) -> Result<Encoded, NotRun> {
         let request = subject.request;
-        let known = self
-            .known(subject, context)
-            .map_err(NotRun::Refused)?;
+        let known = self.known(subject, context).map_err(NotRun::Refused)?;
         let peer = Peer::of(
             request,
             context.era,
@@ -104,11 +102,7 @@ impl Protocol {
     }
 
     /// What a client brought back that was asked before.
-    fn known(
-        &self,
-        subject: &Subject<'_>,
-        context: &Context<'_>,
-    ) -> Result<Option<State>, Error> {
+    fn known(&self, subject: &Subject<'_>, context: &Context<'_>) -> Result<Option<State>, Error> {
         let request = subject.request;
         if !matches!(context.era, Era::Modern(_)) || request.params.request_state.is_none() {
             return Ok(None);
@@ -130,7 +124,8 @@ impl Protocol {
         let binding = binding(subject, context, arguments.as_ref());
         let Some(state) = self.seals.seal(state, &binding) else {
             return NotRun::Failed(
-                "the answers that it was given are too much to be kept for its next question".into(),
+                "the answers that it was given are too much to be kept for its next question"
+                    .into(),
             );
         };
         NotRun::Asks(Answer::result(

@@ -7,7 +7,7 @@
 mod log;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,6 @@ pub(super) struct Session {
     state: Mutex<State>,
     next_request: AtomicU64,
     next_log: AtomicU64,
-    ended: AtomicBool,
     /// The number of the stream for what is said unasked; a newer one takes over.
     listener: watch::Sender<u64>,
 }
@@ -142,7 +141,6 @@ impl Sessions {
             }),
             next_request: AtomicU64::new(1),
             next_log: AtomicU64::new(1),
-            ended: AtomicBool::new(false),
             listener: watch::Sender::new(0),
         });
         if let Some(caller) = caller {
@@ -206,7 +204,6 @@ impl Session {
     }
 
     fn end(&self) {
-        self.ended.store(true, Ordering::Release);
         let mut state = lock(&self.state);
         for (_, running) in state.running.drain() {
             running.abort();
@@ -214,7 +211,8 @@ impl Session {
         state.pending.clear();
         state.logs.clear();
         drop(state);
-        self.listener.send_modify(|stream| *stream = stream.saturating_add(1));
+        self.listener
+            .send_modify(|stream| *stream = stream.saturating_add(1));
     }
 
     /// Whether a request in this session may come from this caller. The first caller with a token
@@ -395,10 +393,6 @@ impl Session {
         let receiver = self.listener.subscribe();
         let number = *receiver.borrow();
         (number, receiver)
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
     }
 }
 

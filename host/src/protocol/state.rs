@@ -78,7 +78,9 @@ pub(super) struct Seals(Vec<RandomizedNonceKey>);
 
 /// A state that is not one of ours, or not for this request, or too old.
 #[derive(Debug, thiserror::Error)]
-#[error("`requestState` is not good for this request: it was changed, belongs to another, or is too old; call again without it")]
+#[error(
+    "`requestState` is not good for this request: it was changed, belongs to another, or is too old; call again without it"
+)]
 pub(super) struct NotOpened;
 
 impl Seals {
@@ -132,9 +134,7 @@ impl Seals {
                 .ok()?;
             serde_json::from_slice::<State>(opened).ok()
         });
-        state
-            .filter(|state| state.expires > now())
-            .ok_or(NotOpened)
+        state.filter(|state| state.expires > now()).ok_or(NotOpened)
     }
 }
 
@@ -188,12 +188,30 @@ mod tests {
 
         let other = json!({ "a": 2 });
         for wrong in [
-            Binding { method: "prompts/get", ..binding(&arguments) },
-            Binding { subject: "greet2", ..binding(&arguments) },
-            Binding { arguments: Some(&other), ..binding(&arguments) },
-            Binding { arguments: None, ..binding(&arguments) },
-            Binding { caller: Some("user_bob"), ..binding(&arguments) },
-            Binding { caller: None, ..binding(&arguments) },
+            Binding {
+                method: "prompts/get",
+                ..binding(&arguments)
+            },
+            Binding {
+                subject: "greet2",
+                ..binding(&arguments)
+            },
+            Binding {
+                arguments: Some(&other),
+                ..binding(&arguments)
+            },
+            Binding {
+                arguments: None,
+                ..binding(&arguments)
+            },
+            Binding {
+                caller: Some("user_bob"),
+                ..binding(&arguments)
+            },
+            Binding {
+                caller: None,
+                ..binding(&arguments)
+            },
         ] {
             assert!(seals.open(&sealed, &wrong).is_err());
         }
@@ -220,12 +238,20 @@ mod tests {
         let seals = Seals::new(&[]);
         let arguments = json!({});
         let binding = binding(&arguments);
-        let mut sealed = serde_json::to_vec(&State { expires: now(), ..state() }).unwrap();
+        let mut sealed = serde_json::to_vec(&State {
+            expires: now(),
+            ..state()
+        })
+        .unwrap();
         let nonce = seals.0[0]
             .seal_in_place_append_tag(Aad::from(binding.bytes()), &mut sealed)
             .unwrap();
         sealed.splice(0..0, *nonce.as_ref());
-        assert!(seals.open(&URL_SAFE_NO_PAD.encode(sealed), &binding).is_err());
+        assert!(
+            seals
+                .open(&URL_SAFE_NO_PAD.encode(sealed), &binding)
+                .is_err()
+        );
     }
 
     proptest! {

@@ -66,7 +66,10 @@ impl Protocol {
             name: &name,
             catalog: &catalog,
         };
-        let outcome = match self.run(function, arguments, caller, &subject, &context).await {
+        let outcome = match self
+            .run(function, arguments, caller, &subject, &context)
+            .await
+        {
             Ok(encoded) => Outcome::of(encoded, function, era.revision()),
             Err(NotRun::Failed(cause)) => Outcome::failed(function, &cause),
             Err(NotRun::Refused(error)) => return Err(error),

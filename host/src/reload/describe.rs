@@ -7,15 +7,18 @@ use wit_parser::{Function, FunctionKind, Interface, Resolve, WorldItem};
 
 use super::folder::Contents;
 use super::manifest::Manifest;
+use super::offers::{Offer, Offers, Purpose, Role};
 use super::package_docs;
 use super::requirement::Restrictions;
 use super::shapes::{CannotCross, Shapes};
-use super::tags::{Doc, is_rule};
+use super::tags::{Doc, Tag, is_rule};
 use super::text::Text;
 use crate::auth::Access;
-use crate::catalog::{self, Annotations, Icon, Service, Tool};
+use crate::catalog::{self, Address, Annotations, Icon, InvalidAddress, Service};
 use crate::sandbox::{Identity, Limits, Program};
-use crate::value::{Answer, Kind, Member, NameCase, NotPublishable, Scope, Signature};
+use crate::value::{
+    Answer, Kind, Member, NameCase, Native, NotPublishable, Scope, Signature, is_media_type,
+};
 
 /// A service, and what its author and operator should know about it.
 pub(super) struct Described {
@@ -37,11 +40,11 @@ pub(super) enum NotDescribed {
     UnknownRestrictions(String),
     #[error("in its manifest, `[tools]`: {0}")]
     Manifest(String),
-    #[error("it exports no function that can be a tool; {0}")]
-    NoTools(String),
+    #[error("it exports no function that can be a tool, a prompt or a resource; {0}")]
+    NothingOffered(String),
 }
 
-/// Works out the tools of a component.
+/// Works out what a component offers.
 pub(super) fn describe(
     name: &Arc<str>,
     contents: &Contents,
@@ -69,7 +72,7 @@ pub(super) fn describe(
         }
         Err(cause) => {
             notes.push(format!(
-                "its WIT text cannot be used, so its tools have no descriptions: {cause}"
+                "its WIT text cannot be used, so what it offers has no descriptions: {cause}"
             ));
             None
         }
@@ -83,7 +86,7 @@ pub(super) fn describe(
         case: manifest.case,
         restrictions: Restrictions::new(&manifest.tools, text.as_ref()),
         notes,
-        tools: Vec::new(),
+        found: Vec::new(),
     };
     let mut description = None;
     for (key, item) in &world.exports {
@@ -121,9 +124,12 @@ pub(super) fn describe(
         .restrictions
         .all_found()
         .map_err(NotDescribed::Manifest)?;
-    let Reader { tools, notes, .. } = reader;
-    if tools.is_empty() {
-        return Err(NotDescribed::NoTools(few(notes).join("; ")));
+    let Reader {
+        found, mut notes, ..
+    } = reader;
+    let offers = Offers::of(found, &mut notes);
+    if offers.is_empty() {
+        return Err(NotDescribed::NothingOffered(few(notes).join("; ")));
     }
     Ok(Described {
         notes: few(notes),
@@ -131,15 +137,15 @@ pub(super) fn describe(
             name: Arc::clone(name),
             digest: contents.digest,
             description,
-            tools: tools.into_iter().map(Arc::new).collect(),
-            prompts: Vec::new(),
-            resources: Vec::new(),
+            tools: offers.tools,
+            prompts: offers.prompts,
+            resources: offers.resources,
         },
     })
 }
 
 /// The most functions of one component that are served. A list of more is of use to no model.
-const MOST_TOOLS: usize = 1_000;
+const MOST_FUNCTIONS: usize = 1_000;
 
 /// The most notes on one component; a hostile one could fill the log with them.
 const MOST_NOTES: usize = 100;
@@ -180,14 +186,14 @@ struct Reader<'a> {
     case: NameCase,
     restrictions: Restrictions<'a>,
     notes: Vec<String>,
-    tools: Vec<Tool>,
+    found: Vec<Offer>,
 }
 
-/// Why a function is no tool, or not with the words it came with.
+/// Why a function is not served, or not with the words it came with.
 enum Refused {
     /// The text describes other types than the component has.
     OtherTypes,
-    /// It cannot be a tool.
+    /// It cannot be served.
     Because(String),
     /// Its author wants it left out.
     Hidden,
@@ -206,7 +212,7 @@ impl From<NotPublishable> for Refused {
 }
 
 impl Reader<'_> {
-    /// Makes a tool of a function, or notes why it is none.
+    /// Takes a function in, or notes why it is left out.
     fn function(&mut self, interface: Option<&str>, function: &Function, words: Option<&Function>) {
         let origin = match interface {
             Some(interface) => format!("{interface}#{}", function.name),
@@ -217,38 +223,32 @@ impl Reader<'_> {
             .restrictions
             .of(interface, function, words, self.case)
             .map_err(Refused::Because);
-        if self.tools.len() >= MOST_TOOLS {
+        if self.found.len() >= MOST_FUNCTIONS {
             self.notes.push(format!(
-                "`{origin}` is left out: a component has at most {MOST_TOOLS} tools"
+                "`{origin}` is left out: a component has at most {MOST_FUNCTIONS} functions"
             ));
             return;
         }
-        let mut tool = self.tool(interface, &origin, function, words);
-        if matches!(tool, Err(Refused::OtherTypes)) {
+        let mut offer = self.offer(interface, &origin, function, words);
+        if matches!(offer, Err(Refused::OtherTypes)) {
             self.notes.push(format!(
                 "`{origin}` goes without its words: the WIT text describes other types than the component has"
             ));
-            tool = self.tool(interface, &origin, function, None);
+            offer = self.offer(interface, &origin, function, None);
         }
-        let tool = tool.and_then(|tool| {
-            Ok(Tool {
-                access: tool.access.clone().restricted_to(requirement?),
-                ..tool
-            })
+        let offer = offer.and_then(|mut offer| {
+            let access = offer.function.access.clone();
+            offer.function.access = access.restricted_to(requirement?);
+            Ok(offer)
         });
-        match tool {
-            Ok(tool)
-                if self
-                    .tools
-                    .iter()
-                    .any(|other| other.function.name == tool.function.name) =>
-            {
+        match offer {
+            Ok(offer) if self.found.iter().any(|other| offer.is_taken_by(other)) => {
                 self.notes.push(format!(
                     "`{origin}` is left out: the component has another function named `{}`; give one of them a `@name`",
-                    tool.function.name
+                    offer.function.name
                 ));
             }
-            Ok(tool) => self.tools.push(tool),
+            Ok(offer) => self.found.push(offer),
             Err(Refused::Because(cause)) => {
                 self.notes.push(format!("`{origin}` is left out: {cause}"));
             }
@@ -256,13 +256,13 @@ impl Reader<'_> {
         }
     }
 
-    fn tool(
+    fn offer(
         &mut self,
         interface: Option<&str>,
         origin: &str,
         function: &Function,
         words: Option<&Function>,
-    ) -> Result<Tool, Refused> {
+    ) -> Result<Offer, Refused> {
         match function.kind {
             FunctionKind::Freestanding => {}
             FunctionKind::AsyncFreestanding => {
@@ -327,24 +327,55 @@ impl Reader<'_> {
         if shapes.mismatch {
             return Err(Refused::OtherTypes);
         }
-        let mistakes = about.mistakes(function).chain(shapes.mistakes);
+        let native = function
+            .result
+            .as_ref()
+            .and_then(|result| shapes.native(result));
+        let (role, native) = match native {
+            Some(Native::Prompt) => (Role::Prompt, native),
+            Some(Native::Documents) => (Role::Resource, native),
+            None if about.doc.tag("completes").is_some() => {
+                (Role::Completer, Some(Native::Completions))
+            }
+            Some(Native::Content | Native::Completions) | None => (Role::Tool, native),
+        };
+        let mistakes = about.mistakes(function, role).chain(shapes.mistakes);
         self.notes
             .extend(mistakes.map(|mistake| format!("`{origin}`: {mistake}")));
 
         let params = Scope::new(members).map_err(|clash| Refused::Because(clash.to_string()))?;
-        let signature = about.complete(Signature::new(params, answer)?)?;
+        let mut signature = Signature::new(params, answer)?;
+        if let Some(native) = native {
+            signature = signature.with_native(native)?;
+        }
+        if role == Role::Tool {
+            signature = about.complete(signature)?;
+        }
+        if let Some(keyword) = signature.unpopular_keyword() {
+            self.notes.push(format!(
+                "`{origin}`: its `@schema` has `{keyword}` at its root, and some clients drop such a tool"
+            ));
+        }
+        let name = about.name();
+        let purpose = match role {
+            Role::Tool => Purpose::Tool {
+                annotations: about.annotations(),
+                ui: about.ui().map(str::to_owned),
+            },
+            Role::Prompt => Purpose::Prompt,
+            Role::Resource => {
+                about.resource(self.service, name.unwrap_or(&function.name), &signature)?
+            }
+            Role::Completer => Purpose::Completer(about.targets()),
+        };
         let export = self
             .program
             .export(interface, &function.name, identity)
             .ok_or_else(|| Refused::Because("the component does not really export it".into()))?;
-        let function = catalog::Function {
+        let served = catalog::Function {
             service: Arc::clone(self.service),
             origin: origin.to_owned(),
-            name: about
-                .doc
-                .tag("name")
-                .filter(|name| !name.is_empty())
-                .map_or_else(|| self.case.of(&function.name), str::to_owned),
+            name: name.map_or_else(|| self.case.of(&function.name), str::to_owned),
             title: about.doc.tag("title").map(str::to_owned),
             description: about.description(),
             icons: about.icons(),
@@ -357,11 +388,11 @@ impl Reader<'_> {
             export,
             limits: self.limits,
         };
-        Ok(Tool::new(
-            function,
-            about.annotations(),
-            about.ui().map(str::to_owned),
-        ))
+        Ok(Offer {
+            wit: function.name.clone(),
+            function: served,
+            purpose,
+        })
     }
 }
 
@@ -385,6 +416,9 @@ fn answer(
     }
     Ok(Answer::Value(shape))
 }
+
+/// The media type of a user interface (MCP Apps).
+const APP: &str = "text/html;profile=mcp-app";
 
 /// What the doc comment of a function says.
 struct About {
@@ -421,6 +455,42 @@ impl About {
                 )
             }
         }
+    }
+
+    /// The name that its author gives it.
+    fn name(&self) -> Option<&str> {
+        self.doc.tag("name").filter(|name| !name.is_empty())
+    }
+
+    /// Where a resource is read, and what it holds.
+    fn resource(
+        &self,
+        service: &str,
+        name: &str,
+        signature: &Signature,
+    ) -> Result<Purpose, Refused> {
+        let refused = |cause: InvalidAddress| Refused::Because(cause.to_string());
+        let fallback = Address::of(service, name, signature.params()).map_err(refused)?;
+        let address = match self.doc.tag("uri") {
+            Some(text) => Address::parse(text, signature.params())
+                .map_err(|cause| Refused::Because(format!("`@uri {text}`: {cause}")))?,
+            None => fallback.clone(),
+        };
+        let mime_type = self.doc.tag("mime").filter(|media| is_media_type(media));
+        let is_app = address.to_string().starts_with("ui://");
+        Ok(Purpose::Resource {
+            mime_type: mime_type.or(is_app.then_some(APP)).map(str::to_owned),
+            address,
+            fallback,
+        })
+    }
+
+    /// `@completes prompt/argument`, as often as wanted.
+    fn targets(&self) -> Vec<String> {
+        let tags = self.doc.tags.iter();
+        tags.filter(|tag| tag.name == "completes")
+            .map(|tag| tag.value.clone())
+            .collect()
     }
 
     /// The signature with what its author says of it as a whole.
@@ -481,36 +551,64 @@ impl About {
     }
 
     /// What is wrong with the tags of a function.
-    fn mistakes<'a>(&'a self, function: &'a Function) -> impl Iterator<Item = String> + 'a {
+    fn mistakes<'a>(
+        &'a self,
+        function: &'a Function,
+        role: Role,
+    ) -> impl Iterator<Item = String> + 'a {
         self.doc.tags.iter().filter_map(move |tag| {
-            let (subject, _) = first_word(&tag.value);
             let name = &*tag.name;
-            match name {
-                "title" | "name" | "mime" | "schema" if tag.value.is_empty() => {
-                    Some(format!("`@{name}` says nothing"))
+            let (roles, whose): (&[Role], _) = match name {
+                "readonly" | "destructive" | "idempotent" | "open-world" | "ui" | "schema" => {
+                    (&[Role::Tool], "tools")
                 }
-                // Wrong ones of the last three leave the function out.
-                "title" | "name" | "mime" | "schema" | "deprecated" | "scope" | "permission"
-                | "role" => None,
-                "readonly" | "destructive" | "idempotent" | "open-world" | "hidden" => {
-                    (!tag.value.is_empty())
-                        .then(|| format!("`@{name}` takes nothing behind it; got `{}`", tag.value))
-                }
-                "icon" => icon(&tag.value).is_none().then(|| {
-                    format!("`@icon` takes an `https:` or `data:` address, a media type and sizes; got `{}`", tag.value)
-                }),
-                "ui" => (!is_ui(&tag.value))
-                    .then(|| format!("`@ui` takes a `ui://` address; got `{}`", tag.value)),
-                "uri" | "completes" => {
-                    Some(format!("`@{name}` belongs to resources and prompts, and this is a tool"))
-                }
-                name if name == "param" || is_rule(name) => {
-                    let known = function.params.iter().any(|param| param.name == subject);
-                    (!known).then(|| format!("`@{name}` names no parameter of it: `{subject}`"))
-                }
-                name => Some(format!("unknown tag `@{name}`")),
+                "mime" => (&[Role::Tool, Role::Resource], "tools and resources"),
+                "uri" => (&[Role::Resource], "resources"),
+                "completes" => (&[Role::Completer], "functions that return `list<string>`"),
+                _ => return mistake(tag, function),
+            };
+            if !roles.contains(&role) {
+                return Some(format!("`@{name}` belongs to {whose}, and this is {role}"));
             }
+            if name == "mime" && role == Role::Resource && !is_media_type(&tag.value) {
+                return Some(format!(
+                    "`@mime` takes a media type, such as `text/markdown`; got `{}`",
+                    tag.value
+                ));
+            }
+            mistake(tag, function)
         })
+    }
+}
+
+/// What is wrong with a tag, wherever it may stand.
+fn mistake(tag: &Tag, function: &Function) -> Option<String> {
+    let (subject, _) = first_word(&tag.value);
+    let name = &*tag.name;
+    match name {
+        "title" | "name" | "mime" | "schema" | "uri" | "completes" if tag.value.is_empty() => {
+            Some(format!("`@{name}` says nothing"))
+        }
+        // What is wrong with the last five is said when they are used.
+        "title" | "name" | "mime" | "schema" | "deprecated" | "uri" | "completes" | "scope"
+        | "permission" | "role" => None,
+        "readonly" | "destructive" | "idempotent" | "open-world" | "hidden" => {
+            (!tag.value.is_empty())
+                .then(|| format!("`@{name}` takes nothing behind it; got `{}`", tag.value))
+        }
+        "icon" => icon(&tag.value).is_none().then(|| {
+            format!(
+                "`@icon` takes an `https:` or `data:` address, a media type and sizes; got `{}`",
+                tag.value
+            )
+        }),
+        "ui" => (!is_ui(&tag.value))
+            .then(|| format!("`@ui` takes a `ui://` address; got `{}`", tag.value)),
+        name if name == "param" || is_rule(name) => {
+            let known = function.params.iter().any(|param| param.name == subject);
+            (!known).then(|| format!("`@{name}` names no parameter of it: `{subject}`"))
+        }
+        name => Some(format!("unknown tag `@{name}`")),
     }
 }
 

@@ -1,12 +1,18 @@
 //! From WIT types to shapes: types come from the component, words from the text, side by side.
 
-use wit_parser::{Docs, Handle, Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner};
+use wit_parser::{Docs, Handle, Resolve, Type, TypeDef, TypeDefKind, TypeOwner};
 
 use super::tags::{Doc, is_rule};
-use crate::value::{Case, Kind, Member, NameCase, Named, Rules, Scope, Shape};
+use crate::value::{Case, Kind, Member, NameCase, Named, Native, Rules, Scope, Shape};
 
 /// The most types that one function may be made of, each counted as often as it is used.
 const MOST_TYPES: u32 = 8_000;
+
+/// A part of what people and models see.
+const CONTENT: (&str, &str) = ("content", "content");
+
+/// A part, with how to treat it.
+const ANNOTATED: (&str, &str) = ("content", "annotated");
 
 /// Reads the types of one function. What it notices on the way stays with it.
 pub(super) struct Shapes<'a> {
@@ -24,7 +30,7 @@ pub(super) struct Shapes<'a> {
     pub(super) mistakes: Vec<String>,
 }
 
-/// Why a function cannot be a tool.
+/// Why a function cannot be served.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct CannotCross(pub(super) String);
@@ -52,9 +58,10 @@ impl<'a> Shapes<'a> {
         let (ty, _) = follow(self.types, ty);
         let Type::Id(id) = ty else { return None };
         match &self.types.types.get(id)?.kind {
-            TypeDefKind::Handle(Handle::Borrow(resource)) => self
-                .is_auth_user(*resource)
-                .then_some(IdentityType { optional: false }),
+            TypeDefKind::Handle(Handle::Borrow(resource)) => {
+                let named = self.of_this_host(&Type::Id(*resource));
+                (named == Some(("auth", "auth-user"))).then_some(IdentityType { optional: false })
+            }
             TypeDefKind::Option(inner) => self
                 .identity(inner)
                 .filter(|inner| !inner.optional)
@@ -77,22 +84,49 @@ impl<'a> Shapes<'a> {
         }
     }
 
-    fn is_auth_user(&self, resource: TypeId) -> bool {
-        let (_, definitions) = follow(self.types, &Type::Id(resource));
-        definitions.last().is_some_and(|definition| {
-            let TypeOwner::Interface(owner) = definition.owner else {
-                return false;
-            };
-            let Some(interface) = self.types.interfaces.get(owner) else {
-                return false;
-            };
-            let package = interface.package.and_then(|id| self.types.packages.get(id));
-            definition.name.as_deref() == Some("auth-user")
-                && interface.name.as_deref() == Some("auth")
-                && package.is_some_and(|package| {
-                    package.name.namespace == "cloister" && package.name.name == "mcp"
-                })
-        })
+    /// What MCP has a form of its own for, if a result is of a type of this host's own package that
+    /// means so. The `ok` of a `result` counts.
+    pub(super) fn native(&self, result: &Type) -> Option<Native> {
+        let (inner, _) = follow(self.types, result);
+        if let Some(TypeDefKind::Result(sides)) = self.definition(&inner) {
+            return self.native_value(sides.ok.as_ref()?);
+        }
+        self.native_value(result)
+    }
+
+    fn native_value(&self, ty: &Type) -> Option<Native> {
+        match self.of_this_host(ty) {
+            Some(("prompts", "prompt")) => return Some(Native::Prompt),
+            Some(("resources", "contents")) => return Some(Native::Documents),
+            Some(CONTENT | ANNOTATED) => return Some(Native::Content),
+            Some(_) | None => {}
+        }
+        let (list, _) = follow(self.types, ty);
+        let Some(TypeDefKind::List(item)) = self.definition(&list) else {
+            return None;
+        };
+        matches!(self.of_this_host(item), Some(CONTENT | ANNOTATED)).then_some(Native::Content)
+    }
+
+    fn definition(&self, ty: &Type) -> Option<&TypeDefKind> {
+        let Type::Id(id) = ty else { return None };
+        self.types.types.get(*id).map(|definition| &definition.kind)
+    }
+
+    /// The interface and the name of a type that this host's own package defines, in whatever
+    /// version, and however it is called here.
+    fn of_this_host(&self, ty: &Type) -> Option<(&str, &str)> {
+        let (_, definitions) = follow(self.types, ty);
+        let definition = definitions.last()?;
+        let TypeOwner::Interface(owner) = definition.owner else {
+            return None;
+        };
+        let interface = self.types.interfaces.get(owner)?;
+        let package = self.types.packages.get(interface.package?)?;
+        if package.name.namespace != "cloister" || package.name.name != "mcp" {
+            return None;
+        }
+        Some((interface.name.as_deref()?, definition.name.as_deref()?))
     }
 
     /// The shape of a type. `words` is the same type in the text; when it turns out to be another,

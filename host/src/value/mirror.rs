@@ -16,6 +16,8 @@ pub struct Mirrored<'a> {
     /// The argument as header text, not encoded: text as it is, numbers in decimal, `true` and
     /// `false`. None when the argument is absent or null, and no header may be sent.
     pub argument: Option<String>,
+    /// Whether the argument is a number, which may be written in other ways.
+    pub is_number: bool,
 }
 
 /// Where such an argument stands: parameter, field of it, field of that.
@@ -35,9 +37,11 @@ impl Mirror {
 
     /// Reads the argument from the caller's text, in whatever spelling it has.
     pub(super) fn read<'a>(&'a self, params: &Scope<Member>, arguments: &Json<'_>) -> Mirrored<'a> {
+        let argument = find(params, &self.path, arguments);
         Mirrored {
             header: &self.header,
-            argument: find(params, &self.path, arguments).and_then(header_text),
+            is_number: matches!(argument, Some(Json::Number(_))),
+            argument: argument.and_then(header_text),
         }
     }
 }

@@ -13,8 +13,23 @@ const MOST_FIELDS: usize = 100;
 
 /// The keywords of JSON Schema that may stand in a field (MCP 2026-07-28, elicitation).
 const KEYWORDS: [&str; 17] = [
-    "type", "title", "description", "default", "enum", "enumNames", "oneOf", "minLength",
-    "maxLength", "format", "pattern", "minimum", "maximum", "items", "minItems", "maxItems", "const",
+    "type",
+    "title",
+    "description",
+    "default",
+    "enum",
+    "enumNames",
+    "oneOf",
+    "minLength",
+    "maxLength",
+    "format",
+    "pattern",
+    "minimum",
+    "maximum",
+    "items",
+    "minItems",
+    "maxItems",
+    "const",
 ];
 
 /// The params of `elicitation/create` for a form.
@@ -60,7 +75,13 @@ fn schema(field: &Field, revision: Revision) -> Result<Value, String> {
             set("minLength", text.min_length.map(Value::from));
             set("maxLength", text.max_length.map(Value::from));
             set("format", text.format.as_ref().map(|format| json!(format)));
-            set("default", text.default.as_ref().filter(|_| rich).map(|text| json!(text)));
+            set(
+                "default",
+                text.default
+                    .as_ref()
+                    .filter(|_| rich)
+                    .map(|text| json!(text)),
+            );
         }
         Input::Integer(integer) => {
             set("type", Some(json!("integer")));
@@ -85,9 +106,19 @@ fn schema(field: &Field, revision: Revision) -> Result<Value, String> {
                 set("oneOf", Some(constants(&choice.choices)));
             } else {
                 set("enum", Some(values_of(&choice.choices)));
-                set("enumNames", (!rich && titled(&choice.choices)).then(|| titles(&choice.choices)));
+                set(
+                    "enumNames",
+                    (!rich && titled(&choice.choices)).then(|| titles(&choice.choices)),
+                );
             }
-            set("default", choice.default.as_ref().filter(|_| rich).map(|value| json!(value)));
+            set(
+                "default",
+                choice
+                    .default
+                    .as_ref()
+                    .filter(|_| rich)
+                    .map(|value| json!(value)),
+            );
         }
         Input::Choices(choices) => {
             set("type", Some(json!("array")));
@@ -99,7 +130,10 @@ fn schema(field: &Field, revision: Revision) -> Result<Value, String> {
             set("items", Some(items));
             set("minItems", choices.min.map(Value::from));
             set("maxItems", choices.max.map(Value::from));
-            set("default", (!choices.default.is_empty()).then(|| json!(choices.default)));
+            set(
+                "default",
+                (!choices.default.is_empty()).then(|| json!(choices.default)),
+            );
         }
         Input::Schema(text) => schema = raw(&field.name, text)?,
     }
@@ -189,7 +223,9 @@ fn value_of(field: &Field, value: &Value) -> Result<Filled, String> {
             let value = string(value)?;
             let length = value.chars().count();
             let within = |limit: Option<u32>, fits: fn(usize, usize) -> bool| {
-                limit.is_none_or(|limit| usize::try_from(limit).is_ok_and(|limit| fits(length, limit)))
+                limit.is_none_or(|limit| {
+                    usize::try_from(limit).is_ok_and(|limit| fits(length, limit))
+                })
             };
             if !within(text.min_length, |length, least| length >= least) {
                 return Err("is too short".into());
@@ -201,25 +237,33 @@ fn value_of(field: &Field, value: &Value) -> Result<Filled, String> {
         }
         Input::Integer(integer) => {
             let value = whole(value)?;
-            if integer.min.is_some_and(|min| value < min) || integer.max.is_some_and(|max| value > max) {
+            if integer.min.is_some_and(|min| value < min)
+                || integer.max.is_some_and(|max| value > max)
+            {
                 return Err("is out of range".into());
             }
             Ok(Filled::Integer(value))
         }
         Input::Number(number) => {
             let value = value.as_f64().ok_or("must be a number")?;
-            if number.min.is_some_and(|min| value < min) || number.max.is_some_and(|max| value > max) {
+            if number.min.is_some_and(|min| value < min)
+                || number.max.is_some_and(|max| value > max)
+            {
                 return Err("is out of range".into());
             }
             Ok(Filled::Number(value))
         }
-        Input::Boolean(_) => Ok(Filled::Boolean(value.as_bool().ok_or("must be true or false")?)),
+        Input::Boolean(_) => Ok(Filled::Boolean(
+            value.as_bool().ok_or("must be true or false")?,
+        )),
         Input::Choice(ChoiceField { choices, .. }) => {
             let value = string(value)?;
             one_of(choices, &value)?;
             Ok(Filled::Text(value))
         }
-        Input::Choices(ChoicesField { choices, min, max, .. }) => {
+        Input::Choices(ChoicesField {
+            choices, min, max, ..
+        }) => {
             let values = strings(value)?;
             for value in &values {
                 one_of(choices, value)?;
@@ -244,13 +288,21 @@ fn value_of(field: &Field, value: &Value) -> Result<Filled, String> {
 }
 
 fn string(value: &Value) -> Result<String, String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| "must be a text".into())
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| "must be a text".into())
 }
 
 fn strings(value: &Value) -> Result<Vec<String>, String> {
     value
         .as_array()
-        .and_then(|values| values.iter().map(|value| value.as_str().map(str::to_owned)).collect())
+        .and_then(|values| {
+            values
+                .iter()
+                .map(|value| value.as_str().map(str::to_owned))
+                .collect()
+        })
         .ok_or_else(|| "must be an array of texts".into())
 }
 
@@ -258,7 +310,9 @@ fn strings(value: &Value) -> Result<Vec<String>, String> {
 fn whole(value: &Value) -> Result<i64, String> {
     let text = value.to_string();
     let digits = text.strip_suffix(".0").unwrap_or(&text);
-    digits.parse().map_err(|_not_whole| "must be a whole number".into())
+    digits
+        .parse()
+        .map_err(|_not_whole| "must be a whole number".into())
 }
 
 fn one_of(choices: &[Choice], value: &str) -> Result<(), String> {

@@ -8,7 +8,8 @@ use super::{Unanswered, invalid};
 use crate::protocol::blocks;
 use crate::protocol::revision::Revision;
 use crate::sandbox::client::{
-    Body, Content, Media, ModelMessage, Part, Role, Sampled, Sampling, ToolChoice, ToolResult, ToolUse,
+    Body, Content, Media, ModelMessage, Part, Role, Sampled, Sampling, ToolChoice, ToolResult,
+    ToolUse,
 };
 use crate::value::content;
 
@@ -28,7 +29,10 @@ pub(super) fn params(sampling: &Sampling, revision: Revision) -> Result<Value, S
             params[name] = value;
         }
     };
-    set("systemPrompt", sampling.system_prompt.as_ref().map(|text| json!(text)));
+    set(
+        "systemPrompt",
+        sampling.system_prompt.as_ref().map(|text| json!(text)),
+    );
     set("temperature", sampling.temperature.map(Value::from));
     let stops = &sampling.stop_sequences;
     set("stopSequences", (!stops.is_empty()).then(|| json!(stops)));
@@ -38,8 +42,13 @@ pub(super) fn params(sampling: &Sampling, revision: Revision) -> Result<Value, S
             .tools
             .iter()
             .map(|tool| {
-                let schema: Map<String, Value> = serde_json::from_str(&tool.input_schema)
-                    .map_err(|cause| format!("the schema of the tool `{}` is not an object: {cause}", tool.name))?;
+                let schema: Map<String, Value> =
+                    serde_json::from_str(&tool.input_schema).map_err(|cause| {
+                        format!(
+                            "the schema of the tool `{}` is not an object: {cause}",
+                            tool.name
+                        )
+                    })?;
                 let mut written = json!({ "name": tool.name, "inputSchema": schema });
                 if let Some(description) = &tool.description {
                     written["description"] = json!(description);
@@ -61,7 +70,11 @@ pub(super) fn params(sampling: &Sampling, revision: Revision) -> Result<Value, S
 fn preferences(sampling: &Sampling) -> Option<Value> {
     let mut preferences = Map::new();
     if !sampling.models.is_empty() {
-        let hints: Vec<Value> = sampling.models.iter().map(|name| json!({ "name": name })).collect();
+        let hints: Vec<Value> = sampling
+            .models
+            .iter()
+            .map(|name| json!({ "name": name }))
+            .collect();
         preferences.insert("hints".into(), Value::Array(hints));
     }
     for (name, priority) in [
@@ -99,11 +112,19 @@ fn write_part(part: &Part, revision: Revision) -> Result<Value, String> {
         Part::Image(media) => media_block("image", media),
         Part::Audio(media) => media_block("audio", media),
         Part::ToolUse(call) => {
-            let input: Map<String, Value> = serde_json::from_str(&call.input)
-                .map_err(|cause| format!("the input of the tool use `{}` is not an object: {cause}", call.id))?;
+            let input: Map<String, Value> = serde_json::from_str(&call.input).map_err(|cause| {
+                format!(
+                    "the input of the tool use `{}` is not an object: {cause}",
+                    call.id
+                )
+            })?;
             json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
         }
-        Part::ToolResult(ToolResult { id, content, is_error }) => {
+        Part::ToolResult(ToolResult {
+            id,
+            content,
+            is_error,
+        }) => {
             let content: Vec<Value> = content
                 .iter()
                 .map(|part| blocks::part(told(part), revision))
@@ -204,6 +225,8 @@ fn read_part(part: &Value) -> Result<Part, Unanswered> {
             })),
             Some(_) | None => Err(invalid("`input` of a block must be an object")),
         },
-        Some(_) | None => Err(invalid("a block is of a type that models do not answer with")),
+        Some(_) | None => Err(invalid(
+            "a block is of a type that models do not answer with",
+        )),
     }
 }

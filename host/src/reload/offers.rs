@@ -1,0 +1,194 @@
+//! What the functions of a component are to callers: tools, prompts, resources, or what completes
+//! the arguments of one of these.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::catalog::{Address, Annotations, Completers, Function, Prompt, Resource, Tool};
+use crate::value::NameCase;
+
+/// What a function is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Tool,
+    Prompt,
+    Resource,
+    Completer,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tool => "a tool",
+            Self::Prompt => "a prompt",
+            Self::Resource => "a resource",
+            Self::Completer => "what completes an argument",
+        })
+    }
+}
+
+/// A function that is served, and what is said of it for its role.
+pub(super) struct Offer {
+    /// Its name in WIT.
+    pub(super) wit: String,
+    pub(super) function: Function,
+    pub(super) purpose: Purpose,
+}
+
+/// The role of a function, with what goes with it.
+pub(super) enum Purpose {
+    Tool {
+        annotations: Annotations,
+        ui: Option<String>,
+    },
+    Prompt,
+    Resource {
+        address: Address,
+        fallback: Address,
+        mime_type: Option<String>,
+    },
+    /// What it completes, each `prompt/argument`.
+    Completer(Vec<String>),
+}
+
+impl Offer {
+    /// Whether callers could not tell the two apart.
+    pub(super) fn is_taken_by(&self, other: &Self) -> bool {
+        match (&self.purpose, &other.purpose) {
+            (Purpose::Tool { .. }, Purpose::Tool { .. }) | (Purpose::Prompt, Purpose::Prompt) => {
+                self.function.name == other.function.name
+            }
+            (
+                Purpose::Resource { fallback, .. },
+                Purpose::Resource {
+                    fallback: other, ..
+                },
+            ) => fallback.claim() == other.claim(),
+            (
+                Purpose::Tool { .. }
+                | Purpose::Prompt
+                | Purpose::Resource { .. }
+                | Purpose::Completer(_),
+                _,
+            ) => false,
+        }
+    }
+
+    /// Whether an author means this function by a name.
+    fn is_called(&self, name: &str) -> bool {
+        name == self.wit
+            || name == self.function.name
+            || [NameCase::Camel, NameCase::Snake]
+                .iter()
+                .any(|case| case.of(&self.wit) == name)
+    }
+
+    /// The parameter that an author means, if arguments of this function are completed at all.
+    fn argument(&self, name: &str) -> Option<&str> {
+        match self.purpose {
+            Purpose::Prompt | Purpose::Resource { .. } => {}
+            Purpose::Tool { .. } | Purpose::Completer(_) => return None,
+        }
+        let param = self.function.signature.params().get(name)?;
+        Some(&param.wit)
+    }
+}
+
+/// What a component offers, each in the order of the WIT.
+#[derive(Default)]
+pub(super) struct Offers {
+    pub(super) tools: Vec<Arc<Tool>>,
+    pub(super) prompts: Vec<Arc<Prompt>>,
+    pub(super) resources: Vec<Arc<Resource>>,
+}
+
+impl Offers {
+    /// Sorts the functions by what they are for, and gives arguments the functions that complete
+    /// them.
+    pub(super) fn of(found: Vec<Offer>, notes: &mut Vec<String>) -> Self {
+        let mut served: Vec<(Offer, Completers)> = Vec::new();
+        let mut completing = Vec::new();
+        for offer in found {
+            match offer.purpose {
+                Purpose::Completer(targets) => completing.push((Arc::new(offer.function), targets)),
+                Purpose::Tool { .. } | Purpose::Prompt | Purpose::Resource { .. } => {
+                    served.push((offer, Completers::default()));
+                }
+            }
+        }
+        for (function, targets) in completing {
+            for target in targets {
+                if let Err(cause) = complete(&mut served, &target, &function) {
+                    notes.push(format!(
+                        "`{}`: `@completes {target}` {cause}",
+                        function.origin
+                    ));
+                }
+            }
+        }
+
+        let mut offers = Self::default();
+        for (
+            Offer {
+                function, purpose, ..
+            },
+            completers,
+        ) in served
+        {
+            match purpose {
+                Purpose::Tool { annotations, ui } => {
+                    let tool = Tool::new(function, annotations, ui);
+                    offers.tools.push(Arc::new(tool));
+                }
+                Purpose::Prompt => {
+                    let prompt = Prompt::new(function, completers);
+                    offers.prompts.push(Arc::new(prompt));
+                }
+                Purpose::Resource {
+                    address,
+                    fallback,
+                    mime_type,
+                } => {
+                    let resource =
+                        Resource::new(function, address, fallback, mime_type, completers);
+                    offers.resources.push(Arc::new(resource));
+                }
+                Purpose::Completer(_) => {}
+            }
+        }
+        offers
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tools.is_empty() && self.prompts.is_empty() && self.resources.is_empty()
+    }
+}
+
+/// Lets a function complete an argument of one that is served.
+fn complete(
+    served: &mut [(Offer, Completers)],
+    target: &str,
+    completer: &Arc<Function>,
+) -> Result<(), &'static str> {
+    let (name, argument) = target
+        .split_once('/')
+        .ok_or("must be the name of a prompt or resource, `/`, and one of its arguments")?;
+    let mut is_found = false;
+    for (offer, completers) in served {
+        if !offer.is_called(name) {
+            continue;
+        }
+        let Some(argument) = offer.argument(argument) else {
+            continue;
+        };
+        is_found = true;
+        if !completers.add(argument, completer) {
+            return Err("names an argument that another function completes");
+        }
+    }
+    if is_found {
+        Ok(())
+    } else {
+        Err("names no argument of a prompt or resource")
+    }
+}
