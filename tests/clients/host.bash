@@ -1,14 +1,15 @@
 # What the scripts share that judge a real host with programs made by others: Node, what npm installs
-# from a lock file, and a host of their own, on a free port and in a folder of its own.
+# from a lock file, and hosts of their own, each on a free port and in a folder of its own.
 #
-# A script that sources this gets `root`, `target` and `work`, an empty folder that goes when it ends.
+# A script that sources this gets `root`, `target`, `guests`, `host`, and `work`, an empty folder that
+# goes when the script ends. It sets `node` (or `python`) before it starts a host.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$root/$target ;; esac
 guests=$target/wasm32-wasip2/guest
 host=${CLOISTER_BIN:-$target/debug/cloister}
-pid=
+pids=()
 work=$(mktemp -d "${TMPDIR:-/tmp}/cloister.XXXXXX")
 
 # This shell's settings do not reach the host.
@@ -17,12 +18,14 @@ for name in $(compgen -e); do
 done
 
 end() {
-    if [[ -n $pid ]] && kill "$pid" 2>/dev/null; then
+    local pid
+    for pid in ${pids[@]+"${pids[@]}"}; do
+        kill "$pid" 2>/dev/null || continue
         # It may finish calls in progress, but not for ever.
         (sleep 5 && kill -KILL "$pid") >/dev/null 2>&1 &
         wait "$pid" 2>/dev/null || true
         kill $! 2>/dev/null || true
-    fi
+    done
     rm -rf "$work"
 }
 trap end EXIT
@@ -62,8 +65,9 @@ find_younger_node() {
     fi
 }
 
-# Starts the host on the services in $work/mcp, and sets `base` to where it answers.
+# Starts a host on the services in $1/mcp, and sets `base` to where it answers.
 start_host() {
+    local folder=$1 pid
     [[ -f $host ]] || fail "${host#"$root"/} is missing; \`cargo build --workspace --bin cloister\` builds it"
     # A port that is free now; nobody else is likely to take it in the next moment.
     local port
@@ -73,17 +77,18 @@ start_host() {
         port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     fi
     base=http://127.0.0.1:$port
-    (cd "$work" && exec "$host" --listen "127.0.0.1:$port" --mcp-dir "$work/mcp") >"$work/banner" 2>"$work/host.log" </dev/null &
+    (cd "$folder" && exec "$host" --listen "127.0.0.1:$port" --mcp-dir mcp) >"$folder/banner" 2>"$folder/host.log" </dev/null &
     pid=$!
+    pids+=("$pid")
 
     # The first start compiles, which takes a debug build its time.
     local deadline=$((SECONDS + 60))
     until answers; do
         if ! kill -0 "$pid" 2>/dev/null; then
-            cat "$work/host.log" >&2
+            cat "$folder/host.log" >&2
             fail "the host ended; above is what it said"
         elif ((SECONDS >= deadline)); then
-            cat "$work/host.log" >&2
+            cat "$folder/host.log" >&2
             fail "$base/health did not answer 200 within a minute; above is what the host said"
         fi
         sleep 0.2
