@@ -34,7 +34,7 @@ build-guests:
 run *ARGS:
     cargo run -- "$@"
 
-# build the guests, then run every test: unit, end to end, documentation, real clients
+# build the guests, then run every test: unit, end to end, documentation, conformance, real clients
 test: build-guests
     #!/usr/bin/env bash
     set -euo pipefail
@@ -45,6 +45,7 @@ test: build-guests
         cargo test --workspace --all-targets
     fi
     cargo test --workspace --doc
+    just conformance
     just test-clients
 
 # call the tools with the official TypeScript and Python clients and the Inspector
@@ -52,6 +53,11 @@ test-clients *CLIENTS: build-guests
     # The same selection as the tests have, so that dependencies are not built twice with other features.
     cargo build --workspace --bin cloister
     tests/clients/run "$@"
+
+# judge the host with the official conformance suite, all of it or some runs and scenarios
+conformance *ARGS: build-guests
+    cargo build --workspace --bin cloister
+    tests/conformance/run "$@"
 
 # the properties again, with ten thousand cases each: what a night is for
 test-deep:

@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 /** Calls of the service `types`: at least one of each of its tools, and what comes of it. */
 export const calls = JSON.parse(readFileSync(new URL("types.json", import.meta.url), "utf8"));
 
-function setting(name) {
+export function setting(name) {
   const value = process.env[name];
   if (!value) {
     console.error(`${name} is not set; tests/clients/run sets it`);
@@ -21,13 +21,13 @@ function setting(name) {
 
 function user(letter) {
   return {
-    token: setting(`CLOISTER_TOKEN_${letter}`),
-    id: setting(`CLOISTER_USER_${letter}`),
-    email: setting(`CLOISTER_EMAIL_${letter}`),
+    token: setting(`HOST_TOKEN_${letter}`),
+    id: setting(`HOST_USER_${letter}`),
+    email: setting(`HOST_EMAIL_${letter}`),
   };
 }
 
-export const url = new URL(setting("CLOISTER_URL"));
+export const url = new URL(setting("HOST_URL"));
 export const users = [user("A"), user("B")];
 const [first] = users;
 

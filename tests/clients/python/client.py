@@ -5,9 +5,7 @@ The checks are those of ../checks.mjs, as a Python program meets them.
 
 import asyncio
 import json
-import os
 import re
-import sys
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +14,9 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+from checks import check, equal, expect, finish, setting, text
+from features import exercise
+
 INVALID_PARAMS = -32602
 TOOLS = ["echo", "getAuthInfo", "getUserProfile", "refreshToken"]
 
@@ -23,55 +24,18 @@ MODERN = "2026-07-28"
 WAYS = {"legacy": "2025-11-25", "auto": MODERN, MODERN: MODERN}
 
 
-def setting(name):
-    value = os.environ.get(name)
-    if not value:
-        print(f"{name} is not set; tests/clients/run sets it", file=sys.stderr)
-        sys.exit(2)
-    return value
-
-
 class User:
     def __init__(self, letter):
-        self.token = setting(f"CLOISTER_TOKEN_{letter}")
-        self.id = setting(f"CLOISTER_USER_{letter}")
-        self.email = setting(f"CLOISTER_EMAIL_{letter}")
+        self.token = setting(f"HOST_TOKEN_{letter}")
+        self.id = setting(f"HOST_USER_{letter}")
+        self.email = setting(f"HOST_EMAIL_{letter}")
 
 
-URL = setting("CLOISTER_URL")
+URL = setting("HOST_URL")
 # Calls of the service `types`: at least one of each of its tools, and what comes of it.
 CALLS = json.loads((Path(__file__).parent.parent / "types.json").read_text(encoding="utf-8"))
 USERS = [User("A"), User("B")]
 FIRST = USERS[0]
-
-passed = 0
-failed = 0
-
-
-async def check(way, what, body):
-    global passed, failed
-    try:
-        # No answer is worth waiting for longer than this; the host's own deadlines are far shorter.
-        await asyncio.wait_for(body(way), 60)
-    except Exception as error:
-        failed += 1
-        while isinstance(error, BaseException) and getattr(error, "exceptions", None):
-            error = error.exceptions[0]
-        reason = (str(error) or type(error).__name__).replace("\n", "\n      ")
-        print(f"FAIL  Python 2.x, {way}: {what}\n      {reason}", flush=True)
-    else:
-        passed += 1
-        print(f"ok    Python 2.x, {way}: {what}", flush=True)
-
-
-def expect(condition, otherwise):
-    if not condition:
-        raise AssertionError(otherwise)
-
-
-def equal(actual, expected, what=""):
-    expect(actual == expected, f"{what} is {actual!r}, expected {expected!r}")
-
 
 @asynccontextmanager
 async def connected(way, token=None, answers=None):
@@ -86,10 +50,6 @@ async def connected(way, token=None, answers=None):
         async with Client(streamable_http_client(URL, http_client=http), mode=way) as client:
             await client.list_tools()
             yield client
-
-
-def text(result):
-    return "\n".join(block.text for block in result.content)
 
 
 def succeeded(result):
@@ -275,11 +235,11 @@ CHECKS = {
 
 
 async def main():
-    for way in WAYS:
+    for way, version in WAYS.items():
         for what, body in CHECKS.items():
-            await check(way, what, body)
+            await check(way, what, body(way))
+        await exercise(way, version)
 
 
 asyncio.run(main())
-print(f"{passed} passed, {failed} failed")
-sys.exit(1 if failed or not passed else 0)
+finish()
