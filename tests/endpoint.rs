@@ -32,7 +32,16 @@ async fn health_is_ready_once_all_is_loaded() {
     }
     assert_eq!(
         health,
-        json!({ "status": "ready", "services": 1, "tools": 3, "keys": "loaded" })
+        json!({
+            "status": "ready",
+            "services": 1,
+            "tools": 3,
+            "prompts": 0,
+            "resources": 0,
+            "templates": 0,
+            "open": { "calls": 0, "sessions": 0, "streams": 0 },
+            "keys": "loaded",
+        })
     );
 }
 
@@ -57,7 +66,7 @@ async fn what_is_no_message_is_refused_as_json() {
             -32700,
         ),
         ("[]", 400, -32600),
-        (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, 400, -32600),
+        ("[1", 400, -32700),
         ("5", 400, -32600),
         ("{}", 400, -32600),
         (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, 400, -32600),
@@ -99,7 +108,7 @@ async fn what_is_no_message_is_refused_as_json() {
             200,
             -32602,
         ),
-        (&*deep, 400, -32600),
+        (&*deep, 400, -32700),
         (&*deep_arguments, 400, -32700),
         (&*long_name, 200, -32601),
     ] {

@@ -210,7 +210,9 @@ fn offered(wit: &str, manifest: Option<&str>) -> Result<(Vec<String>, Vec<String
     let inspection = inspect_contents("plain", &contents, &compiler)?;
     let tools = inspection.service.tools.iter().map(|tool| {
         let scopes = tool.function.access.scopes().join(" ");
-        format!("{} {scopes}", tool.function.name).trim_end().to_owned()
+        format!("{} {scopes}", tool.function.name)
+            .trim_end()
+            .to_owned()
     });
     Ok((tools.collect(), inspection.notes))
 }

@@ -10,6 +10,7 @@ mod changes;
 mod completion;
 mod exchange;
 mod identity;
+mod json;
 mod lifecycle;
 mod listen;
 mod listing;
@@ -405,10 +406,10 @@ impl Protocol {
             ("ping", Era::Legacy(_)) => Ok(Answer::result(request.id, &serde_json::Map::new())),
             ("logging/setLevel", Era::Legacy(_)) => logging::set_level(request, era),
             ("resources/subscribe", Era::Legacy(legacy)) => {
-                self.subscribe(request, legacy.session.as_ref(), true)
+                Self::subscribe(request, legacy.session.as_ref(), true)
             }
             ("resources/unsubscribe", Era::Legacy(legacy)) => {
-                self.subscribe(request, legacy.session.as_ref(), false)
+                Self::subscribe(request, legacy.session.as_ref(), false)
             }
             (other, _) => Err(era.no_such_method(other)),
         }

@@ -1,15 +1,16 @@
 //! Content as MCP writes it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::json::object;
 use super::revision::Revision;
 use crate::value::content::{Annotations, Block, Body, Media, Part, Role};
 
 /// A block of content. What a revision does not know becomes text.
 pub(super) fn block(block: Block, revision: Revision) -> Value {
     let mut written = part(block.part, revision);
-    if let Some(annotations) = block.annotations {
-        written["annotations"] = annotate(annotations, revision);
+    if let (Some(annotations), Value::Object(members)) = (block.annotations, &mut written) {
+        members.insert("annotations".into(), annotate(annotations, revision));
     }
     written
 }
@@ -68,14 +69,6 @@ pub(super) fn resource(uri: String, mime_type: Option<String>, body: Body) -> Va
     ])
 }
 
-/// An object of those members that there are. Texts move into it, however long they are.
-fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
-    members
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
-}
-
 /// The name of a role.
 pub(super) fn role(role: Role) -> &'static str {
     match role {
@@ -85,18 +78,20 @@ pub(super) fn role(role: Role) -> &'static str {
 }
 
 fn annotate(annotations: Annotations, revision: Revision) -> Value {
-    let mut written = json!({});
-    if !annotations.audience.is_empty() {
-        written["audience"] = annotations.audience.into_iter().map(role).collect();
-    }
-    if let Some(priority) = annotations.priority {
-        written["priority"] = json!(priority);
-    }
-    if let Some(last_modified) = annotations
+    let audience: Vec<Value> = annotations
+        .audience
+        .into_iter()
+        .map(|it| role(it).into())
+        .collect();
+    let last_modified = annotations
         .last_modified
-        .filter(|_| revision.has_structured_content())
-    {
-        written["lastModified"] = json!(last_modified);
-    }
-    written
+        .filter(|_| revision.has_structured_content());
+    object([
+        (
+            "audience",
+            (!audience.is_empty()).then_some(audience.into()),
+        ),
+        ("priority", annotations.priority.map(Value::from)),
+        ("lastModified", last_modified.map(Value::from)),
+    ])
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::Protocol;
 use super::changes::Changed;
 use super::exchange::{Events, Exchange, Outlet};
+use super::json::{map, notification, object as written};
 use super::message::{Params, Request, object};
 use super::reply::{Answer, Error};
 use super::session::{InUse, MOST_SUBSCRIPTIONS, Session};
@@ -33,23 +34,17 @@ struct Wanted {
 impl Wanted {
     /// What was asked for and will be told.
     fn accepted(&self) -> Value {
-        let mut accepted = Map::new();
-        for (name, wanted) in [
-            ("toolsListChanged", self.tools_list_changed),
-            ("promptsListChanged", self.prompts_list_changed),
-            ("resourcesListChanged", self.resources_list_changed),
-        ] {
-            if wanted {
-                accepted.insert(name.into(), json!(true));
-            }
-        }
-        if !self.resource_subscriptions.is_empty() {
-            accepted.insert(
-                "resourceSubscriptions".into(),
-                json!(self.resource_subscriptions),
-            );
-        }
-        Value::Object(accepted)
+        let told = |wanted: bool| wanted.then(|| Value::from(true));
+        let watched = &self.resource_subscriptions;
+        written([
+            ("toolsListChanged", told(self.tools_list_changed)),
+            ("promptsListChanged", told(self.prompts_list_changed)),
+            ("resourcesListChanged", told(self.resources_list_changed)),
+            (
+                "resourceSubscriptions",
+                (!watched.is_empty()).then(|| watched.iter().map(|uri| json!(uri)).collect()),
+            ),
+        ])
     }
 
     /// The notifications that a change calls for: methods with their params.
@@ -79,17 +74,10 @@ impl Wanted {
 }
 
 fn updated(uri: &str) -> (&'static str, Map<String, Value>) {
-    let mut params = Map::new();
-    params.insert("uri".into(), json!(uri));
-    ("notifications/resources/updated", params)
-}
-
-fn notification(method: &str, params: Map<String, Value>) -> Vec<u8> {
-    let mut message = json!({ "jsonrpc": "2.0", "method": method });
-    if !params.is_empty() {
-        message["params"] = Value::Object(params);
-    }
-    message.to_string().into_bytes()
+    (
+        "notifications/resources/updated",
+        map([("uri", Some(uri.into()))]),
+    )
 }
 
 impl Protocol {
@@ -122,11 +110,9 @@ impl Protocol {
             params.insert("_meta".into(), json!({ SUBSCRIPTION_KEY: request.id }));
             params
         };
-        let mut acknowledged = Map::new();
-        acknowledged.insert("notifications".into(), wanted.accepted());
         let acknowledged = notification(
             "notifications/subscriptions/acknowledged",
-            tagged(acknowledged),
+            tagged(map([("notifications", Some(wanted.accepted()))])),
         );
         let mut closing = self.closing.clone();
         let mut is_there = outlet.say(acknowledged).await;
@@ -191,7 +177,6 @@ impl Protocol {
 
     /// `resources/subscribe` and `resources/unsubscribe` (MCP 2025-11-25 and before, resources).
     pub(super) fn subscribe(
-        &self,
         request: &Request<'_>,
         session: Option<&Arc<Session>>,
         wants: bool,

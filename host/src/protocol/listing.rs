@@ -146,33 +146,35 @@ impl Listings {
     }
 }
 
+/// A page as it is written.
+#[derive(Serialize)]
+struct Page<'a> {
+    #[serde(flatten)]
+    result: Map<String, Value>,
+    #[serde(flatten)]
+    entries: HashMap<&'static str, &'a [Box<RawValue>]>,
+}
+
 /// The entries that come after a key, as many as a page has.
 fn page(list: List, catalog: &Catalog, revision: Revision, after: Option<&str>) -> Written {
     let mut entries = list
         .entries(catalog, revision)
         .skip_while(|(key, _)| after.is_some_and(|after| *key <= after));
-    let mut last = "";
+    let mut end = "";
     let mut written = Vec::new();
     for (key, entry) in entries.by_ref().take(PAGE) {
-        last = key;
+        end = key;
         written.push(entry?);
     }
     let mut result = Map::new();
     if entries.next().is_some() {
-        result.insert("nextCursor".into(), json!(URL_SAFE_NO_PAD.encode(last)));
+        result.insert("nextCursor".into(), json!(URL_SAFE_NO_PAD.encode(end)));
     }
     if revision.is_modern() {
         result.insert("resultType".into(), json!("complete"));
         result.insert("ttlMs".into(), json!(TTL_MS));
         result.insert("cacheScope".into(), json!("public"));
         result.insert("_meta".into(), json!({ SERVER_INFO_KEY: server_info() }));
-    }
-    #[derive(Serialize)]
-    struct Page<'a> {
-        #[serde(flatten)]
-        result: Map<String, Value>,
-        #[serde(flatten)]
-        entries: HashMap<&'static str, &'a [Box<RawValue>]>,
     }
     to_raw_value(&Page {
         result,

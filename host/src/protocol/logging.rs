@@ -1,8 +1,9 @@
 //! Log messages that a guest sends to its client: their levels, and `logging/setLevel`.
 
-use serde_json::json;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::json::{map, notification};
 use super::message::{Request, Text};
 use super::meta::Era;
 use super::reply::{Answer, Error};
@@ -48,17 +49,13 @@ pub(super) fn message(
     if rank_of_this < rank(least).0 {
         return None;
     }
-    let data = serde_json::from_str(data).unwrap_or_else(|_text| json!(data));
-    let mut params = json!({ "level": name, "data": data });
-    if let Some(logger) = logger {
-        params["logger"] = json!(logger);
-    }
-    let message = json!({
-        "jsonrpc": "2.0",
-        "method": "notifications/message",
-        "params": params,
-    });
-    serde_json::to_vec(&message).ok()
+    let data = serde_json::from_str(data).unwrap_or_else(|_text| data.into());
+    let params = map([
+        ("level", Some(name.into())),
+        ("logger", logger.map(Value::from)),
+        ("data", Some(data)),
+    ]);
+    Some(notification("notifications/message", params))
 }
 
 /// `logging/setLevel` (MCP 2025-11-25 and before). Without a session there is nowhere to remember it,

@@ -16,6 +16,10 @@ const LONGEST_ID: usize = 256;
 const MOST_IN_BATCH: usize = 100;
 
 /// What a body holds, borrowed from it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one in a request, and nearly all of them are the large one"
+)]
 pub(super) enum Body<'a> {
     One(Message<'a>),
     /// In the order in which they were sent; those that are no messages are answered one by one.
@@ -177,7 +181,7 @@ impl<'a> Body<'a> {
     }
 }
 
-fn refuse<'a, T>(error: Error, id: Option<&'a RawValue>) -> Result<T, NoMessage<'a>> {
+fn refuse<T>(error: Error, id: Option<&RawValue>) -> Result<T, NoMessage<'_>> {
     Err(NoMessage { error, id })
 }
 

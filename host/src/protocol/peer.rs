@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::changes::Changes;
 use super::exchange::Outlet;
+use super::json::{map, notification};
 use super::logging;
 use super::message::{Request, object, present};
 use super::meta::Era;
@@ -54,7 +55,7 @@ enum Way {
     /// On the open stream, while the call waits.
     Session(Arc<Session>),
     /// By the same request, once more.
-    Rounds(Rounds),
+    Rounds(Box<Rounds>),
     /// Not at all.
     Nowhere,
 }
@@ -98,7 +99,11 @@ impl Peer {
                     responses,
                     left: Mutex::default(),
                 };
-                (envelope.capabilities, envelope.level, Way::Rounds(rounds))
+                (
+                    envelope.capabilities,
+                    envelope.level,
+                    Way::Rounds(Box::new(rounds)),
+                )
             }
             Era::Legacy(legacy) => match &legacy.session {
                 // Without a stream there is no way to ask.
@@ -179,19 +184,14 @@ impl Client for Peer {
             }
             *last = done;
         }
-        let mut params = json!({ "progressToken": &*progress.token, "progress": number(done) });
-        if let Some(total) = total {
-            params["total"] = number(total);
-        }
-        if let Some(message) = message {
-            params["message"] = json!(message);
-        }
-        let message = json!({
-            "jsonrpc": "2.0",
-            "method": "notifications/progress",
-            "params": params,
-        });
-        self.outlet.offer(message.to_string().into_bytes());
+        let params = map([
+            ("progressToken", Some(json!(&*progress.token))),
+            ("progress", Some(number(done))),
+            ("total", total.map(number)),
+            ("message", message.map(Value::from)),
+        ]);
+        self.outlet
+            .offer(notification("notifications/progress", params));
     }
 
     fn log(&self, level: Level, data: String, logger: Option<String>) {
@@ -268,12 +268,12 @@ impl Peer {
             Ok(Err(_gone)) => Err(Unanswered::Late),
             Err(_elapsed) => {
                 drop(asked);
-                let cancelled = json!({
-                    "jsonrpc": "2.0",
-                    "method": "notifications/cancelled",
-                    "params": { "requestId": id, "reason": "nobody answered in time" },
-                });
-                self.outlet.offer(cancelled.to_string().into_bytes());
+                let params = map([
+                    ("requestId", Some(id.into())),
+                    ("reason", Some("nobody answered in time".into())),
+                ]);
+                self.outlet
+                    .offer(notification("notifications/cancelled", params));
                 Err(Unanswered::Late)
             }
         }

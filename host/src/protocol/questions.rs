@@ -8,6 +8,7 @@ mod sampling;
 
 use serde_json::{Map, Value, json};
 
+use super::json::object;
 use super::revision::Revision;
 use crate::sandbox::client::{Answer, Capability, Question, Response, Root, Unanswered};
 
@@ -44,14 +45,18 @@ pub(super) fn ask(question: &Question, revision: Revision) -> Result<Asked, Stri
             if !(page.url.starts_with("https://") || is_local(&page.url)) {
                 return Err("a page must have an address that begins with `https://`".into());
             }
-            let mut params = json!({ "mode": "url", "message": page.message, "url": page.url });
-            if !revision.is_modern() {
-                // 2025-11-25 wants an id by which a later notification could name it.
-                params["elicitationId"] = json!(page.url);
-            }
             Asked {
                 method: "elicitation/create",
-                params,
+                params: object([
+                    ("mode", Some("url".into())),
+                    ("message", Some(json!(page.message))),
+                    ("url", Some(json!(page.url))),
+                    // 2025-11-25 wants an id by which a later notification could name it.
+                    (
+                        "elicitationId",
+                        (!revision.is_modern()).then(|| json!(page.url)),
+                    ),
+                ]),
             }
         }
         Question::Sampling(sampling) => Asked {

@@ -193,7 +193,7 @@ impl Error {
     }
 
     /// The call needs what the client did not declare.
-    pub(super) fn missing_capability(cause: &str, required: Value) -> Self {
+    pub(super) fn missing_capability(cause: &str, required: &Value) -> Self {
         Self {
             data: Some(Box::new(
                 serde_json::json!({ "requiredCapabilities": required }),

@@ -138,8 +138,8 @@ impl Protocol {
                     mime_type,
                     document.body,
                 );
-                if let Some(meta) = document.meta {
-                    written["_meta"] = Value::Object(meta);
+                if let (Some(meta), Value::Object(members)) = (document.meta, &mut written) {
+                    members.insert("_meta".into(), Value::Object(meta));
                 }
                 written
             })
@@ -151,7 +151,7 @@ impl Protocol {
             result.insert("ttlMs".into(), json!(0));
             let scope = match function.access {
                 Access::Public => "public",
-                _ => "private",
+                Access::Optional | Access::Required | Access::Restricted(_) => "private",
             };
             result.insert("cacheScope".into(), json!(scope));
         }

@@ -74,7 +74,7 @@ impl Protocol {
                 return Err(match context.era {
                     Era::Modern(_) => NotRun::Refused(Error::missing_capability(
                         &unable.to_string(),
-                        abilities::write(missing),
+                        &abilities::write(missing),
                     )),
                     Era::Legacy(_) => NotRun::Failed(unable.to_string()),
                 });

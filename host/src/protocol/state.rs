@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn binding<'a>(arguments: &'a Value) -> Binding<'a> {
+    fn binding(arguments: &Value) -> Binding<'_> {
         Binding {
             method: "tools/call",
             subject: "greet",

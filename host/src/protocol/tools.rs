@@ -3,8 +3,6 @@
 mod listing;
 mod outcome;
 
-use std::borrow::Cow;
-
 use super::listing::List;
 use super::message::{Params, Request};
 use super::meta::{Era, decoded};
@@ -108,10 +106,10 @@ fn check(mirrored: &Mirrored<'_>, headers: &Headers) -> Result<(), Error> {
 }
 
 /// `42.0` is `42`.
-fn is_same_number(header: &Cow<'_, str>, mirrored: &Mirrored<'_>) -> bool {
+fn is_same_number(header: &str, mirrored: &Mirrored<'_>) -> bool {
     let whole = header
         .split_once('.')
         .filter(|(_, fraction)| !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0'))
-        .map_or(&**header, |(whole, _)| whole);
+        .map_or(header, |(whole, _)| whole);
     mirrored.is_number && mirrored.argument.as_deref() == Some(whole)
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::invalid;
+use crate::protocol::json::object;
 use crate::protocol::revision::Revision;
 use crate::sandbox::client::{
     Choice, ChoiceField, ChoicesField, Field, Form, Input, Unanswered, Value as Filled,
@@ -44,21 +45,23 @@ pub(super) fn params(form: &Form, revision: Revision) -> Result<Value, String> {
             return Err(format!("the form has two fields named `{}`", field.name));
         }
     }
-    let mut requested = json!({ "type": "object", "properties": properties });
     let required: Vec<&str> = form
         .fields
         .iter()
         .filter(|field| field.required)
         .map(|field| &*field.name)
         .collect();
-    if !required.is_empty() {
-        requested["required"] = json!(required);
-    }
-    let mut params = json!({ "message": form.message, "requestedSchema": requested });
-    if revision.has_rich_questions() {
-        params["mode"] = json!("form");
-    }
-    Ok(params)
+    let requested = object([
+        ("type", Some("object".into())),
+        ("properties", Some(Value::Object(properties))),
+        ("required", (!required.is_empty()).then(|| json!(required))),
+    ]);
+    let mode = revision.has_rich_questions().then(|| "form".into());
+    Ok(object([
+        ("mode", mode),
+        ("message", Some(json!(form.message))),
+        ("requestedSchema", Some(requested)),
+    ]))
 }
 
 fn schema(field: &Field, revision: Revision) -> Result<Value, String> {

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Unanswered, invalid};
 use crate::protocol::blocks;
+use crate::protocol::json::{map, object};
 use crate::protocol::revision::Revision;
 use crate::sandbox::client::{
-    Body, Content, Media, ModelMessage, Part, Role, Sampled, Sampling, ToolChoice, ToolResult,
-    ToolUse,
+    Body, Content, Media, ModelMessage, ModelTool, Part, Role, Sampled, Sampling, ToolChoice,
+    ToolResult, ToolUse,
 };
 use crate::value::content;
 
@@ -23,48 +24,48 @@ pub(super) fn params(sampling: &Sampling, revision: Revision) -> Result<Value, S
         .iter()
         .map(|message| write(message, revision))
         .collect::<Result<_, _>>()?;
-    let mut params = json!({ "messages": messages, "maxTokens": sampling.max_tokens });
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            params[name] = value;
-        }
-    };
-    set(
-        "systemPrompt",
-        sampling.system_prompt.as_ref().map(|text| json!(text)),
-    );
-    set("temperature", sampling.temperature.map(Value::from));
     let stops = &sampling.stop_sequences;
-    set("stopSequences", (!stops.is_empty()).then(|| json!(stops)));
-    set("modelPreferences", preferences(sampling));
+    let mut params = map([
+        ("messages", Some(Value::Array(messages))),
+        ("maxTokens", Some(sampling.max_tokens.into())),
+        (
+            "systemPrompt",
+            sampling.system_prompt.as_ref().map(|text| json!(text)),
+        ),
+        ("temperature", sampling.temperature.map(Value::from)),
+        ("stopSequences", (!stops.is_empty()).then(|| json!(stops))),
+        ("modelPreferences", preferences(sampling)),
+    ]);
     if !sampling.tools.is_empty() {
-        let tools: Vec<Value> = sampling
-            .tools
-            .iter()
-            .map(|tool| {
-                let schema: Map<String, Value> =
-                    serde_json::from_str(&tool.input_schema).map_err(|cause| {
-                        format!(
-                            "the schema of the tool `{}` is not an object: {cause}",
-                            tool.name
-                        )
-                    })?;
-                let mut written = json!({ "name": tool.name, "inputSchema": schema });
-                if let Some(description) = &tool.description {
-                    written["description"] = json!(description);
-                }
-                Ok(written)
-            })
-            .collect::<Result<_, String>>()?;
-        set("tools", Some(Value::Array(tools)));
+        let tools: Vec<Value> = sampling.tools.iter().map(tool).collect::<Result<_, _>>()?;
+        params.insert("tools".into(), Value::Array(tools));
         let mode = sampling.tool_choice.map(|choice| match choice {
             ToolChoice::Auto => "auto",
             ToolChoice::Required => "required",
             ToolChoice::None => "none",
         });
-        set("toolChoice", mode.map(|mode| json!({ "mode": mode })));
+        if let Some(mode) = mode {
+            params.insert("toolChoice".into(), json!({ "mode": mode }));
+        }
     }
-    Ok(params)
+    Ok(Value::Object(params))
+}
+
+fn tool(tool: &ModelTool) -> Result<Value, String> {
+    let schema: Map<String, Value> = serde_json::from_str(&tool.input_schema).map_err(|cause| {
+        format!(
+            "the schema of the tool `{}` is not an object: {cause}",
+            tool.name
+        )
+    })?;
+    Ok(object([
+        ("name", Some(json!(tool.name))),
+        (
+            "description",
+            tool.description.as_ref().map(|text| json!(text)),
+        ),
+        ("inputSchema", Some(Value::Object(schema))),
+    ]))
 }
 
 fn preferences(sampling: &Sampling) -> Option<Value> {

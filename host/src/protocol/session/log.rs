@@ -118,18 +118,16 @@ impl<F: FnOnce(u64)> Reader<F> {
             self.next = number.saturating_add(1);
             state.event(number).cloned()
         };
-        match data {
-            Some(data) => Some(Event {
+        if let Some(data) = data {
+            return Some(Event {
                 id: Some(id(self.log.number, self.next)),
                 data,
-            }),
-            None => {
-                if let Some(done) = self.done.take() {
-                    done(self.log.number);
-                }
-                None
-            }
+            });
         }
+        if let Some(done) = self.done.take() {
+            done(self.log.number);
+        }
+        None
     }
 }
 
