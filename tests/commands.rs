@@ -276,3 +276,15 @@ async fn a_taken_port_is_named() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn inspect_tells_what_a_component_offers() {
+    let folder = folder();
+    let library = folder.path().join("library.wasm");
+    fs::copy(component("guest_library"), &library).unwrap();
+    let output = run(cloister(folder.path()).arg("inspect").arg(&library)).await;
+    assert!(output.status.success(), "{}", utf8(&output.stderr));
+    let (first, rest) = utf8(&output.stdout).split_once('\n').unwrap();
+    assert!(first.starts_with("service `library`, sha256 "), "{first}");
+    insta::assert_snapshot!(rest);
+}

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use cloister::catalog::Catalog;
 use cloister::config::{Config, Flag, Given};
 use cloister::host::Host;
 use cloister::issuer::TokenRequest;
@@ -141,24 +143,30 @@ impl TestHost {
         token.expose_secret().to_owned()
     }
 
-    /// Waits until the catalog is as wanted.
+    /// Waits until the names of the tools are as wanted.
     pub(crate) async fn until(&self, wanted: impl Fn(&[String]) -> bool) {
-        let mut changes = self.changes();
+        self.until_catalog(|catalog| wanted(&names(catalog))).await;
+    }
+
+    /// Waits until the catalog is as wanted.
+    pub(crate) async fn until_catalog(&self, wanted: impl Fn(&Catalog) -> bool) -> Arc<Catalog> {
+        let mut changes = self.host.catalogs().changes();
         let waiting = async {
             loop {
-                let names = self.names();
-                if wanted(&names) {
-                    return;
+                let catalog = self.catalog();
+                if wanted(&catalog) {
+                    return catalog;
                 }
                 changes.changed().await.unwrap();
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
-        assert!(
-            in_time,
-            "the catalog never became as wanted; it is {:?}",
-            self.names()
-        );
+        let in_time = tokio::time::timeout(PATIENCE, waiting).await;
+        in_time.unwrap_or_else(|_| {
+            panic!(
+                "the catalog never became as wanted; its tools are {:?}",
+                self.names()
+            )
+        })
     }
 
     /// Tells when what is served changes from now on.
@@ -168,10 +176,14 @@ impl TestHost {
         changes
     }
 
-    /// The names that are served.
+    /// What is served.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.host.catalogs().snapshot()
+    }
+
+    /// The names of the tools that are served.
     pub(crate) fn names(&self) -> Vec<String> {
-        let catalog = self.host.catalogs().snapshot();
-        catalog.tools().map(|(name, _)| name.to_owned()).collect()
+        names(&self.catalog())
     }
 
     /// Sends a message of revision 2025-11-25.
@@ -235,6 +247,10 @@ impl TestHost {
         }
         self.send_with(token, &headers, body.to_string()).await
     }
+}
+
+fn names(catalog: &Catalog) -> Vec<String> {
+    catalog.tools().map(|(name, _)| name.to_owned()).collect()
 }
 
 /// The headers and the body of a request of revision 2026-07-28.

@@ -9,6 +9,7 @@ mod endpoint; // what is answered to those who do not know the protocol
 mod failures; // tools that fail, and what callers are told
 mod harness; // a host, a folder, callers
 mod identity; // who is calling, and who is turned away
+mod library; // prompts, resources, templates, completions, content
 mod revisions; // clients of every age
 mod scopes; // who may call, of those who are known
 mod strange; // components that others made

@@ -16,7 +16,7 @@ mod tags;
 mod text;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +64,8 @@ pub struct Reload {
     loads: JoinSet<Loaded>,
     seen: HashMap<Arc<str>, Seen>,
     served: BTreeMap<Arc<str>, Arc<Service>>,
+    /// Addresses of which was reported that several functions want them.
+    contested: BTreeSet<String>,
     first_pass: channel::Sender<bool>,
 }
 
@@ -104,6 +106,7 @@ impl Reload {
             loads: JoinSet::new(),
             seen: HashMap::new(),
             served: BTreeMap::new(),
+            contested: BTreeSet::new(),
             first_pass: channel::Sender::new(false),
         }
     }
@@ -260,11 +263,24 @@ impl Reload {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let catalog = self.publisher.publish(self.served.clone());
+        for (address, rivals) in catalog.contested() {
+            if !self.contested.contains(address) {
+                tracing::warn!(
+                    address,
+                    "several functions want one address, so none of them has it: {}",
+                    rivals.join(", ")
+                );
+            }
+        }
+        let contested = catalog.contested().map(|(address, _)| address.to_owned());
+        self.contested = contested.collect();
         tracing::debug!(
             generation = catalog.generation(),
             tools = catalog.tools().count(),
+            prompts = catalog.prompts().count(),
+            resources = catalog.resources().count() + catalog.templates().count(),
             "the catalog has changed"
         );
     }

@@ -81,7 +81,12 @@ fn outcome(contents: &Contents) -> Outcome {
             Outcome::Refused(cause)
         }
         Ok(Inspection { service, notes }) => {
-            assert!(!service.tools.is_empty(), "a service has tools");
+            let offers = [
+                service.tools.len(),
+                service.prompts.len(),
+                service.resources.len(),
+            ];
+            assert_ne!(offers, [0, 0, 0], "a service offers something");
             for tool in &service.tools {
                 let schemas = [
                     Some(tool.function.signature.input_schema()),

@@ -320,3 +320,231 @@ fn plain(piece: &str) -> Option<String> {
     }
     String::from_utf8(bytes).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::value::Kind;
+
+    /// Parameters of these WIT names, all of them texts.
+    fn texts(names: &[&str]) -> Scope<Member> {
+        of(names.iter().map(|name| (*name, Kind::String)))
+    }
+
+    fn of<'n>(params: impl IntoIterator<Item = (&'n str, Kind)>) -> Scope<Member> {
+        let members = params.into_iter().map(|(name, kind)| Member {
+            wit: name.to_owned(),
+            json: NameCase::Camel.of(name),
+            shape: kind.into(),
+        });
+        Scope::new(members.collect()).unwrap()
+    }
+
+    fn template(text: &str, params: &[&str]) -> Template {
+        match Address::parse(text, &texts(params)) {
+            Ok(Address::Template(template)) => template,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_address_is_told() {
+        let long = format!("notes://{}", "x".repeat(LONGEST_ADDRESS));
+        for (text, params, expected) in [
+            (&*long, &[][..], "it has 1032 bytes"),
+            ("notes", &[], "must begin with a scheme"),
+            ("//notes", &[], "must begin with a scheme"),
+            ("1notes://x", &[], "must begin with a scheme"),
+            ("{a}://x", &["a"], "must begin with a scheme"),
+            ("notes://a b", &[], "` ` cannot stand"),
+            ("notes://\u{e4}", &[], "`\u{e4}` cannot stand"),
+            ("notes://%4", &[], "`%` cannot stand"),
+            ("notes://a}", &[], "braces do not match"),
+            ("notes://{a", &["a"], "braces do not match"),
+            ("notes://{a{b}}", &["a", "b"], "braces do not match"),
+            ("notes://{}", &["a"], "`{}` is no parameter"),
+            ("notes://{b}", &["a"], "`{b}` is no parameter"),
+            ("notes://{+a}", &["a"], "`{+a}` is no parameter"),
+            ("notes://{a*}", &["a"], "`{a*}` is no parameter"),
+            ("notes://{a}/{a}", &["a"], "`{a}` occurs twice"),
+            (
+                "notes://{a}{b}",
+                &["a", "b"],
+                "nothing stands before its variable `{b}`",
+            ),
+            ("notes://{a}", &["a", "b"], "parameter `b` is no variable"),
+            ("notes://all", &["a"], "parameter `a` is no variable"),
+        ] {
+            let cause = Address::parse(text, &texts(params))
+                .unwrap_err()
+                .to_string();
+            assert!(cause.contains(expected), "{text}: {cause}");
+        }
+        let optional = of([("a", Kind::Option(Box::new(Kind::String.into())))]);
+        let cause = Address::parse("notes://{a}", &optional).unwrap_err();
+        assert_eq!(
+            cause.to_string(),
+            "its parameter `a` is a `option`, which cannot be written in an address"
+        );
+    }
+
+    #[test]
+    fn a_template_stands_for_what_fills_it_in() {
+        let two = &["owner", "note-id"][..];
+        for (text, params, uri, expected) in [
+            (
+                "n://{owner}/{note-id}",
+                two,
+                "n://ada/7",
+                Some(&["ada", "7"][..]),
+            ),
+            (
+                "n://{note_id}/{owner}",
+                two,
+                "n://7/ada",
+                Some(&["ada", "7"]),
+            ),
+            (
+                "n://{owner}/{noteId}",
+                two,
+                "n://a%2Fb/%C3%A4",
+                Some(&["a/b", "\u{e4}"]),
+            ),
+            ("n://{owner}/{noteId}", two, "n://ada/7/8", None),
+            ("n://{owner}/{noteId}", two, "n:///7", None),
+            ("n://{owner}/{noteId}", two, "n://ada/", None),
+            ("n://{owner}/{noteId}", two, "n://ada/7?x", None),
+            ("n://{owner}/{noteId}", two, "n://ada/%C3", None),
+            ("n://{owner}/{noteId}", two, "n://ada/%zz", None),
+            ("n://{owner}/{noteId}", two, "n://ada/%7", None),
+            ("n://{owner}/{noteId}", two, "n://{owner}/{noteId}", None),
+            ("n://{owner}/{noteId}", two, "m://ada/7", None),
+            // A variable ends where what follows it occurs first, and never inside an escape.
+            (
+                "n://{owner}-{noteId}.md",
+                two,
+                "n://a-b-c.md.md",
+                Some(&["a", "b-c.md"]),
+            ),
+            (
+                "n://{owner}-{noteId}.md",
+                two,
+                "n://-a-b.md",
+                Some(&["-a", "b"]),
+            ),
+            (
+                "n://{owner}20{noteId}",
+                two,
+                "n://a%20b20c",
+                Some(&["a b", "c"]),
+            ),
+            (
+                "n://{owner}%20{noteId}",
+                two,
+                "n://a%20b",
+                Some(&["a", "b"]),
+            ),
+            (
+                "t://template/{id}/data",
+                &["id"],
+                "t://template/1/data",
+                Some(&["1"]),
+            ),
+            (
+                "t://template/{id}/data",
+                &["id"],
+                "t://template//data",
+                None,
+            ),
+            ("t://x?q={id}", &["id"], "t://x?q=1", Some(&["1"])),
+        ] {
+            let found = template(text, params).read(uri);
+            assert_eq!(
+                found.as_deref(),
+                expected
+                    .map(|values| values
+                        .iter()
+                        .map(|&value| value.to_owned())
+                        .collect::<Vec<_>>())
+                    .as_deref(),
+                "{text} and {uri}"
+            );
+        }
+        let long = format!("n://{}", "x".repeat(LONGEST_READ));
+        assert_eq!(template("n://{id}", &["id"]).read(&long), None);
+    }
+
+    #[test]
+    fn every_function_has_an_address_of_its_own() {
+        for (service, params, expected) in [
+            ("notes", &[][..], "notes://get-one"),
+            ("notes", &["user-id", "b"], "notes://get-one/{userId}/{b}"),
+            ("http", &[], "cloister://http/get-one"),
+            ("Notes", &[], "cloister://Notes/get-one"),
+            ("my_notes", &[], "cloister://my_notes/get-one"),
+            ("a/b \u{e4}", &[], "cloister://a%2Fb%20%C3%A4/get-one"),
+        ] {
+            let address = Address::of(service, "get-one", &texts(params)).unwrap();
+            assert_eq!(address.to_string(), expected);
+        }
+        let renamed = Scope::new(vec![Member {
+            wit: "user-id".into(),
+            json: "user-id".into(),
+            shape: Kind::String.into(),
+        }]);
+        let address = Address::of("notes", "get", &renamed.unwrap()).unwrap();
+        assert_eq!(address.to_string(), "notes://get/{user_id}");
+    }
+
+    #[test]
+    fn templates_that_say_more_are_tried_first() {
+        let mut templates = [
+            template("n://{a}", &["a"]),
+            template("n://x/{b}", &["b"]),
+            template("n://{a}/y", &["a"]),
+            template("n://x/y/{c}", &["c"]),
+        ];
+        templates.sort_by_cached_key(Template::precedence);
+        assert_eq!(
+            templates.each_ref().map(Template::as_str),
+            ["n://x/y/{c}", "n://x/{b}", "n://{a}/y", "n://{a}"]
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_filled_in_is_read_again(
+            parts in proptest::collection::vec(("[a-z0-9]{0,2}[/:=&,][a-z0-9.%]{0,2}", "\\PC{1,9}|[a-z/%{}.-]{1,9}"), 1..5),
+            order in any::<prop::sample::Index>(),
+        ) {
+            let names = ["a", "b", "c", "d"];
+            let mut params: Vec<&str> = names.iter().copied().take(parts.len()).collect();
+            params.rotate_left(order.index(parts.len()));
+            let (mut text, mut uri) = ("n://x".to_owned(), "n://x".to_owned());
+            for ((before, value), name) in parts.iter().zip(names) {
+                let before = before.replace('%', "%41");
+                text += &format!("{before}{{{name}}}");
+                uri += &format!("{before}{}", escaped(value));
+            }
+            let found = template(&text, &params).read(&uri);
+            let value = |name: &&str| names.iter().zip(&parts).find(|(of, _)| *of == name).map(|(_, part)| part.1.clone());
+            let expected: Vec<String> = params.iter().filter_map(value).collect();
+            prop_assert_eq!(found, Some(expected), "{} and {}", text, uri);
+        }
+
+        #[test]
+        fn any_text_is_read_or_not(uri in "n://\\PC{0,40}|n://[a/%0-9{}-]{0,40}") {
+            for text in ["n://{a}", "n://{a}-{b}", "n://{a}%20{b}/x"] {
+                if let Ok(Address::Template(template)) = Address::parse(text, &texts(&["a", "b"][..text.matches('{').count()])) {
+                    for value in template.read(&uri).unwrap_or_default() {
+                        prop_assert!(!value.is_empty());
+                    }
+                }
+            }
+        }
+    }
+}

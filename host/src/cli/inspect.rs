@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::auth::Access;
-use crate::catalog::Tool;
+use crate::catalog::{Address, Completion, Function, Service};
 use crate::reload;
 use crate::sandbox::{Compiler, Settings};
 
@@ -37,16 +37,56 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
     if let Some(description) = &inspection.service.description {
         writeln!(out, "{description}")?;
     }
-    for tool in &inspection.service.tools {
-        writeln!(out, "\n{}", tool.function.name)?;
-        write_tool(&mut out, tool)?;
+    let Service {
+        tools,
+        prompts,
+        resources,
+        ..
+    } = &inspection.service;
+    for tool in tools {
+        writeln!(out, "\ntool {}", tool.function.name)?;
+        write_function(&mut out, &tool.function)?;
+        let signature = &tool.function.signature;
+        writeln!(out, "  input:   {}", signature.input_schema())?;
+        if let Some(schema) = signature.output_schema() {
+            writeln!(out, "  output:  {schema}")?;
+        }
     }
-    let undescribed = inspection
-        .service
-        .tools
-        .iter()
-        .filter(|tool| tool.function.description.is_none());
-    let missing = undescribed.map(|tool| format!("`{}` has no description", tool.function.origin));
+    for prompt in prompts {
+        writeln!(out, "\nprompt {}", prompt.function.name)?;
+        write_function(&mut out, &prompt.function)?;
+        for argument in prompt.arguments() {
+            let need = if argument.required {
+                "required"
+            } else {
+                "optional"
+            };
+            let completion = prompt.completion(argument.name);
+            write_argument(&mut out, argument.name, need, completion)?;
+        }
+    }
+    for resource in resources {
+        let kind = match resource.address {
+            Address::Fixed(_) => "resource",
+            Address::Template(_) => "template",
+        };
+        writeln!(out, "\n{kind} {}", resource.address)?;
+        write_function(&mut out, &resource.function)?;
+        writeln!(out, "  name:    {}", resource.function.name)?;
+        if let Some(mime_type) = &resource.mime_type {
+            writeln!(out, "  holds:   {mime_type}")?;
+        }
+        for variable in resource.function.signature.params() {
+            let completion = resource.completion(&variable.json);
+            write_argument(&mut out, &variable.json, "variable", completion)?;
+        }
+    }
+    let functions = (tools.iter().map(|tool| &tool.function))
+        .chain(prompts.iter().map(|prompt| &prompt.function))
+        .chain(resources.iter().map(|resource| &resource.function));
+    let missing = functions
+        .filter(|function| function.description.is_none())
+        .map(|function| format!("`{}` has no description", function.origin));
     let notes: Vec<String> = inspection.notes.into_iter().chain(missing).collect();
     if !notes.is_empty() {
         writeln!(out, "\nto mend:")?;
@@ -57,24 +97,33 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_tool(out: &mut impl Write, tool: &Tool) -> std::io::Result<()> {
-    let tool = &tool.function;
-    if let Some(title) = &tool.title {
+/// What all functions have.
+fn write_function(out: &mut impl Write, function: &Function) -> std::io::Result<()> {
+    if let Some(title) = &function.title {
         writeln!(out, "  {title}")?;
     }
-    for line in tool.description.as_deref().unwrap_or_default().lines() {
+    for line in function.description.as_deref().unwrap_or_default().lines() {
         writeln!(out, "  {line}")?;
     }
-    let caller = match &tool.access {
+    let caller = match &function.access {
         Access::Public => "anybody".to_owned(),
         Access::Optional => "anybody; those who sign in are known to it".to_owned(),
         Access::Required => "those who sign in".to_owned(),
         Access::Restricted(requirement) => format!("those who sign in and have {requirement}"),
     };
-    writeln!(out, "  callers: {caller}")?;
-    writeln!(out, "  input:   {}", tool.signature.input_schema())?;
-    if let Some(schema) = tool.signature.output_schema() {
-        writeln!(out, "  output:  {schema}")?;
+    writeln!(out, "  callers: {caller}")
+}
+
+fn write_argument(
+    out: &mut impl Write,
+    name: &str,
+    need: &str,
+    completion: Option<Completion>,
+) -> std::io::Result<()> {
+    write!(out, "  {need} {name}")?;
+    match completion {
+        Some(Completion::Fixed(values)) => writeln!(out, ", one of: {}", values.join(", ")),
+        Some(Completion::By(function)) => writeln!(out, ", completed by `{}`", function.origin),
+        None => writeln!(out),
     }
-    Ok(())
 }

@@ -183,7 +183,7 @@ fn complete(
         };
         is_found = true;
         if !completers.add(argument, completer) {
-            return Err("names an argument that another function completes");
+            return Err("names an argument that is completed already");
         }
     }
     if is_found {

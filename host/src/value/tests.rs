@@ -2,6 +2,7 @@
 //! input. [`laws`] says what holds for all values of all shapes.
 
 mod author;
+mod content;
 mod hostile;
 mod laws;
 
