@@ -225,7 +225,7 @@ async def running(wanted):
     deadline = time.monotonic() + 1
     async with httpx2.AsyncClient() as http:
         while True:
-            count = (await http.get(urljoin(URL, "/health"))).json().get("running")
+            count = (await http.get(urljoin(URL, "/health"))).json()["open"]["calls"]
             if count == wanted:
                 return
             expect(time.monotonic() < deadline, f"{count} calls are running, expected {wanted}")

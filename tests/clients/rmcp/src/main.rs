@@ -470,13 +470,15 @@ async fn running(wanted: u64) -> Checked {
     let deadline = Instant::now() + Duration::from_secs(1);
     loop {
         let health: Value = reqwest::get(url.clone()).await?.json().await?;
-        if health["running"] == wanted {
+        if health["open"]["calls"] == wanted {
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(
-                format!("{} calls are running, expected {wanted}", health["running"]).into(),
-            );
+            return Err(format!(
+                "{} calls are running, expected {wanted}",
+                health["open"]["calls"]
+            )
+            .into());
         }
     }
 }
