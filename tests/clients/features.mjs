@@ -233,8 +233,8 @@ export async function exercise(client, versions, transport, open) {
 async function running(wanted) {
   const deadline = Date.now() + 1_000;
   for (;;) {
-    const { running } = await (await fetch(new URL("/health", features))).json();
-    if (running === wanted) return;
-    assert.ok(Date.now() < deadline, `${running} calls are running, expected ${wanted}`);
+    const { open } = await (await fetch(new URL("/health", features))).json();
+    if (open.calls === wanted) return;
+    assert.ok(Date.now() < deadline, `${open.calls} calls are running, expected ${wanted}`);
   }
 }

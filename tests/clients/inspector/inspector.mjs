@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,7 @@ import {
   url,
   users,
 } from "../checks.mjs";
+import { features, program as host } from "../features.mjs";
 
 const program = fileURLToPath(new URL("node_modules/.bin/mcp-inspector", import.meta.url));
 // The Inspector keeps its settings and its log-ins in the home directory.
@@ -28,10 +29,19 @@ process.on("exit", () => rmSync(home, { recursive: true, force: true }));
 
 const [first] = users;
 
+// What it starts for itself, it finds in a file.
+const servers = join(home, "servers.json");
+const { command, args, cwd } = host;
+writeFileSync(servers, JSON.stringify({ mcpServers: { features: { type: "stdio", command, args, cwd } } }));
+
 /** Runs the Inspector once, and answers with its exit code and what it printed. */
 function inspector(era, user, ...args) {
   const header = user ? ["--header", `Authorization: Bearer ${user.token}`] : [];
-  const all = ["--cli", url.href, "--protocol-era", era, "--stored-auth-only", "--format", "json", ...args, ...header];
+  return run([url.href], era, ...args, ...header);
+}
+
+function run(server, era, ...args) {
+  const all = ["--cli", ...server, "--protocol-era", era, "--stored-auth-only", "--format", "json", ...args];
   return new Promise((resolve) => {
     execFile(
       process.execPath,
@@ -43,7 +53,10 @@ function inspector(era, user, ...args) {
 }
 
 async function result(...args) {
-  const { code, stdout, stderr } = await inspector(...args);
+  return resultOf(await inspector(...args));
+}
+
+function resultOf({ code, stdout, stderr }) {
   assert.equal(code, 0, `the exit code is ${code}: ${stderr || stdout}`);
   return JSON.parse(stdout).result;
 }
@@ -103,5 +116,35 @@ await check(client, "an empty message is an error the model can read", async () 
   assert.equal(said.result?.isError, true, stdout || stderr);
   assert.match(text(said.result), /message/);
 });
+
+const transports = { HTTP: [features.href], stdio: ["--config", servers, "--server", "features"] };
+for (const era of ["legacy", "auto", "modern"]) {
+  for (const [transport, server] of Object.entries(transports)) {
+    const client = `Inspector, ${era}, ${transport}`;
+    const ask = async (method, ...args) => resultOf(await run(server, era, "--method", method, ...args));
+    await check(client, "lists the tools", async () => {
+      const { tools } = await ask("tools/list");
+      assert.ok(tools.some((tool) => tool.name === "test_simple_text"));
+    });
+    await check(client, "calls a tool", async () => {
+      const { content } = await ask("tools/call", "--tool-name", "test_multiple_content_types");
+      assert.deepEqual(content.map((part) => part.type), ["text", "image", "resource"]);
+      assert.deepEqual(JSON.parse(content[2].resource.text), { test: "data", value: 123 });
+    });
+    await check(client, "gets a prompt", async () => {
+      const name = "test_prompt_with_arguments";
+      const { prompts } = await ask("prompts/list");
+      assert.ok(prompts.some((prompt) => prompt.name === name));
+      const { messages } = await ask("prompts/get", "--prompt-name", name, "--prompt-args", "arg1=one", "arg2=two");
+      assert.equal(messages[0].content.text, "Prompt with arguments: arg1='one', arg2='two'");
+    });
+    await check(client, "reads a resource of a template", async () => {
+      const { resourceTemplates } = await ask("resources/templates/list");
+      assert.equal(resourceTemplates[0].uriTemplate, "test://template/{id}/data");
+      const { contents } = await ask("resources/read", "--uri", "test://template/7/data");
+      assert.deepEqual(JSON.parse(contents[0].text), { id: "7", templateTest: true, data: "Data for ID: 7" });
+    });
+  }
+}
 
 finish();
