@@ -1,10 +1,10 @@
 //! Results that MCP has forms of its own for, and arguments that are texts.
 
 use super::*;
-use crate::value::{
-    Annotations, Block, Body, Document, Embedded, Link, Media, Message, Native, NotEncoded,
-    NotPublishable, Part, Role,
+use crate::value::content::{
+    Annotations, Block, Body, Document, Embedded, Link, Media, Message, Part, Role,
 };
+use crate::value::{Native, NotEncoded, NotPublishable};
 
 fn text(text: &str) -> Val {
     Val::String(text.to_owned())
