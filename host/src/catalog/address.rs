@@ -527,8 +527,8 @@ mod tests {
             let (mut text, mut uri) = ("n://x".to_owned(), "n://x".to_owned());
             for ((before, value), name) in parts.iter().zip(names) {
                 let before = before.replace('%', "%41");
-                text += &format!("{before}{{{name}}}");
-                uri += &format!("{before}{}", escaped(value));
+                text.extend([&*before, "{", name, "}"]);
+                uri.extend([before, escaped(value)]);
             }
             let found = template(&text, &params).read(&uri);
             let value = |name: &&str| names.iter().zip(&parts).find(|(of, _)| *of == name).map(|(_, part)| part.1.clone());

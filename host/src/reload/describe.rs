@@ -351,7 +351,9 @@ impl Reader<'_> {
         if role == Role::Tool {
             signature = about.complete(signature)?;
         }
-        if let Some(keyword) = signature.unpopular_keyword() {
+        if about.doc.tag("schema").is_some()
+            && let Some(keyword) = signature.unpopular_keyword()
+        {
             self.notes.push(format!(
                 "`{origin}`: its `@schema` has `{keyword}` at its root, and some clients drop such a tool"
             ));
