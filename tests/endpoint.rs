@@ -108,7 +108,7 @@ async fn what_is_no_message_is_refused_as_json() {
             200,
             -32602,
         ),
-        (&*deep, 400, -32700),
+        (&*deep, 400, -32600),
         (&*deep_arguments, 400, -32700),
         (&*long_name, 200, -32601),
     ] {

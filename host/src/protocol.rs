@@ -314,11 +314,7 @@ impl Protocol {
     }
 
     /// Several messages in one body (MCP 2025-03-26, JSON-RPC batching).
-    async fn batch(
-        &self,
-        messages: Vec<Result<Message<'_>, message::NoMessage<'_>>>,
-        origin: &Origin<'_>,
-    ) -> Answer {
+    async fn batch(&self, messages: Vec<Message<'_>>, origin: &Origin<'_>) -> Answer {
         let named = origin
             .declared
             .headers
@@ -329,11 +325,11 @@ impl Protocol {
             (Named::None | Named::Unknown, None) => Some(Revision::UNNAMED),
             (Named::None | Named::Unknown, Some(revision)) => revision,
         };
-        let fits = |message: &Result<Message<'_>, _>| match message {
-            Ok(Message::Request(request)) => {
+        let fits = |message: &Message<'_>| match message {
+            Message::Request(request) => {
                 request.method != "initialize" && !meta::is_modern(request.params.meta)
             }
-            Ok(Message::Notification(_) | Message::Response(_)) | Err(_) => true,
+            Message::Notification(_) | Message::Response(_) => true,
         };
         if !revision.is_some_and(Revision::has_batches) || !messages.iter().all(fits) {
             return Error::invalid_request(
@@ -341,10 +337,7 @@ impl Protocol {
             )
             .answer(None);
         }
-        let answers = messages.into_iter().map(async |message| match message {
-            Ok(message) => self.message(&message, origin).await,
-            Err(refused) => refused.answer(),
-        });
+        let answers = messages.iter().map(|message| self.message(message, origin));
         Answer::batch(join_all(answers).await)
     }
 

@@ -22,8 +22,8 @@ const MOST_IN_BATCH: usize = 100;
 )]
 pub(super) enum Body<'a> {
     One(Message<'a>),
-    /// In the order in which they were sent; those that are no messages are answered one by one.
-    Batch(Vec<Result<Message<'a>, NoMessage<'a>>>),
+    /// In the order in which they were sent.
+    Batch(Vec<Message<'a>>),
 }
 
 /// One message.
@@ -172,12 +172,12 @@ impl<'a> Body<'a> {
             let problem = format!("a batch has 1 to {MOST_IN_BATCH} messages");
             return refuse(Error::invalid_request(&problem), None);
         }
-        Ok(Self::Batch(
-            messages
-                .into_iter()
-                .map(|message| Message::parse(message.get()))
-                .collect(),
-        ))
+        // Who sends one that is none may have meant something else with all of them.
+        messages
+            .into_iter()
+            .map(|message| Message::parse(message.get()))
+            .collect::<Result<_, _>>()
+            .map(Self::Batch)
     }
 }
 
