@@ -50,6 +50,10 @@
 /// `service!()` reads the folder `wit/` beside `Cargo.toml`, and `service!("path")` another one. The
 /// package in it has one world, or one named `service`. There is one `service!` in a crate.
 ///
+/// In a world that imports `cloister:mcp/client`, its types have a few functions more, by which
+/// questions are written in a line or two: `Form::new("Where to?").with(Field::text("address"))`,
+/// `response.text("address")`, `Sampling::new("What is the capital of France?", 100)`.
+///
 /// What it makes is what `wit_bindgen::generate!` makes: a module for each interface, a trait
 /// `Guest` to implement, and the macro `export!` to name who implements it.
 pub use cloister_sdk_macros::service;

@@ -6,7 +6,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use syn::{LitStr, parse_macro_input};
 use wit_component::WitPrinter;
-use wit_parser::{PackageId, Resolve, SourceMap};
+use wit_parser::{PackageId, Resolve, SourceMap, WorldId};
 
 /// The host's own WIT, so that authors need no copy of it.
 const HOST_WIT: [(&str, &str); 8] = [
@@ -19,6 +19,9 @@ const HOST_WIT: [(&str, &str); 8] = [
     ("tools.wit", include_str!("../wit/tools.wit")),
     ("world.wit", include_str!("../wit/world.wit")),
 ];
+
+/// What makes questions to the client easy to write.
+const QUESTIONS: &str = include_str!("questions.rs");
 
 /// Makes the bindings of a WIT folder and embeds its text. See `cloister_sdk::service!`.
 #[proc_macro]
@@ -43,6 +46,13 @@ fn expand(folder: &str) -> Result<TokenStream, String> {
     let bytes = Literal::byte_string(read.text.as_bytes());
     let length = read.text.len();
     let world = read.world;
+    let questions: TokenStream = if read.asks {
+        QUESTIONS
+            .parse()
+            .map_err(|cause| format!("the code for questions: {cause}"))?
+    } else {
+        TokenStream::new()
+    };
     let sources = read.sources.iter().filter_map(|path| path.to_str());
     Ok(quote! {
         ::cloister_sdk::wit_bindgen::generate!({
@@ -52,6 +62,8 @@ fn expand(folder: &str) -> Result<TokenStream, String> {
             runtime_path: "::cloister_sdk::wit_bindgen::rt",
             generate_all,
         });
+
+        #questions
 
         /// The WIT text, where the host looks for it.
         #[cfg(target_arch = "wasm32")]
@@ -67,6 +79,8 @@ struct Read {
     /// The package with all that it uses, in one text.
     text: String,
     world: String,
+    /// Whether the world imports `cloister:mcp/client`.
+    asks: bool,
     sources: Vec<PathBuf>,
 }
 
@@ -94,7 +108,10 @@ fn read(folder: &Path) -> Result<Read, String> {
             })?
         }
     };
-    let world = world(&resolve, package)?;
+    let (world, id) = world(&resolve, package)?;
+    let asks = imports(&resolve, id).any(|import| {
+        import.starts_with("cloister:mcp/client@") || import == "cloister:mcp/client"
+    });
     let others: Vec<PackageId> = resolve
         .packages
         .iter()
@@ -108,20 +125,33 @@ fn read(folder: &Path) -> Result<Read, String> {
     Ok(Read {
         text: printer.output.to_string(),
         world,
+        asks,
         sources: files.paths().map(Path::to_owned).collect(),
     })
 }
 
-fn world(resolve: &Resolve, package: PackageId) -> Result<String, String> {
+/// The names of what a world imports.
+fn imports(resolve: &Resolve, world: WorldId) -> impl Iterator<Item = String> + '_ {
+    resolve
+        .worlds
+        .get(world)
+        .into_iter()
+        .flat_map(|world| world.imports.keys())
+        .map(|import| resolve.name_world_key(import))
+}
+
+fn world(resolve: &Resolve, package: PackageId) -> Result<(String, WorldId), String> {
     let worlds = &resolve
         .packages
         .get(package)
         .ok_or("the package was not read")?
         .worlds;
-    match (worlds.len(), worlds.first()) {
-        (1, Some((name, _))) => Ok(name.clone()),
-        (_, _) if worlds.contains_key("service") => Ok("service".to_owned()),
-        (0, _) => Err("the package has no world; add `world service { export …; }`".to_owned()),
-        (_, _) => Err("the package has several worlds; name one of them `service`".to_owned()),
+    match (worlds.len(), worlds.first(), worlds.get("service")) {
+        (1, Some((name, id)), _) => Ok((name.clone(), *id)),
+        (_, _, Some(id)) => Ok(("service".to_owned(), *id)),
+        (0, _, _) => Err("the package has no world; add `world service { export …; }`".to_owned()),
+        (_, _, None) => {
+            Err("the package has several worlds; name one of them `service`".to_owned())
+        }
     }
 }

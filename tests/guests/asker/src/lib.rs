@@ -6,8 +6,7 @@ use std::hint::black_box;
 
 use cloister::mcp::client::{
     self, Choice, ChoiceField, ChoicesField, Field, Form, Input, IntegerField, Level, ModelMessage,
-    ModelTool, NumberField, Page, Part, Question, Response, Sampling, TextField, ToolChoice,
-    Unanswered, Value,
+    ModelTool, NumberField, Page, Part, Question, Sampling, TextField, ToolChoice, Unanswered,
 };
 use cloister::mcp::content::Role;
 use cloister::mcp::{prompts, resources, tools};
@@ -118,21 +117,12 @@ impl Guest for Asker {
 
 /// Asks for one text, under the key that is also its name.
 fn ask_for(key: &str, message: &str) -> Result<String, String> {
-    let form = Form {
-        message: message.to_owned(),
-        fields: vec![Field {
-            required: true,
-            ..field(key, Input::Text(any_text()))
-        }],
-    };
-    match client::elicit(key, &form) {
-        Ok(Response::Accepted(values)) => match values.into_iter().find(|(name, _)| name == key) {
-            Some((_, Value::Text(text))) => Ok(text),
-            other => Err(format!("{other:?} is no {key}")),
-        },
-        Ok(other) => Err(format!("{other:?}")),
-        Err(why) => Err(reason(&why)),
-    }
+    let form = Form::new(message).with(Field::text(key));
+    let response = client::elicit(key, &form).map_err(|why| reason(&why))?;
+    response
+        .text(key)
+        .map(str::to_owned)
+        .ok_or_else(|| format!("{response:?}"))
 }
 
 fn reason(why: &Unanswered) -> String {
@@ -146,15 +136,6 @@ fn field(name: &str, input: Input) -> Field {
         description: None,
         required: false,
         input,
-    }
-}
-
-fn any_text() -> TextField {
-    TextField {
-        min_length: None,
-        max_length: None,
-        format: None,
-        default: None,
     }
 }
 

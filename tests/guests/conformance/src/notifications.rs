@@ -1,4 +1,3 @@
-
 #![expect(
     clippy::disallowed_methods,
     reason = "a guest has its thread to itself, and nothing else to wait with"
