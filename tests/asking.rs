@@ -12,7 +12,7 @@ use cloister::sandbox::client::{
     Announcement, Answer, Capability, Client, Level, NotAsked, Part, Question, Response, Role,
     Root, Sampled, Unanswered, Value,
 };
-use cloister::sandbox::{self, Compiler, Failure, Limits, Program, Sandbox};
+use cloister::sandbox::{self, Compiler, Failure, Invocation, Limits, Program, Sandbox, Usage};
 use cloister::value::Val;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, pending, ready, select};
@@ -127,7 +127,18 @@ impl Asker {
         let client = Arc::clone(client);
         let results = self
             .sandbox
-            .call(&export, arguments, None, client, &limits)
+            .call(
+                &export,
+                arguments,
+                Invocation {
+                    service: "asker".into(),
+                    caller: None,
+                    behalf: None,
+                    client,
+                    limits,
+                    usage: Usage::default(),
+                },
+            )
             .await?;
         Ok(results.into_iter().next().unwrap_or(Val::Tuple(Vec::new())))
     }

@@ -6,17 +6,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules of the host each may name. A module not in the table may not be there.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     ("digest", &[]),
+    ("units", &[]),
     ("auth", &["digest"]),
     ("value", &[]),
     ("telemetry", &[]),
     ("issuer", &["auth"]),
     ("sandbox", &["auth", "digest"]),
-    ("config", &["auth", "sandbox"]),
+    ("config", &["auth", "sandbox", "units"]),
     ("catalog", &["auth", "digest", "sandbox", "value"]),
-    ("reload", &["auth", "catalog", "digest", "sandbox", "value"]),
-    ("protocol", &["auth", "catalog", "sandbox", "value"]),
+    (
+        "reload",
+        &["auth", "catalog", "digest", "sandbox", "units", "value"],
+    ),
+    (
+        "protocol",
+        &["auth", "catalog", "digest", "sandbox", "value"],
+    ),
     ("http", &["auth", "catalog", "protocol"]),
     (
         "host",
@@ -35,6 +42,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
             "reload",
             "sandbox",
             "telemetry",
+            "units",
         ],
     ),
 ];

@@ -204,6 +204,11 @@ impl Catalog {
         self.services.values().map(|service| &**service)
     }
 
+    /// A service by its name.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.get(name).map(|service| &**service)
+    }
+
     /// The tools with the names they are served under, sorted by name.
     pub fn tools(&self) -> impl Iterator<Item = (&str, &Tool)> {
         listed(&self.tools.served)

@@ -5,7 +5,7 @@
 //! once; each part of the host gets its own slice of them.
 
 mod given;
-mod kinds;
+mod listen;
 
 use std::path::PathBuf;
 
@@ -14,8 +14,9 @@ use url::Url;
 
 use crate::auth::{OAuthClient, settings as clerk};
 use crate::sandbox::Limits;
+use crate::units::{Bytes, Duration};
 pub use given::{Flag, Given, Mistake, SETTINGS, Setting};
-pub use kinds::{Bytes, Duration, Listen};
+pub use listen::Listen;
 
 /// How long a session is kept that nobody uses, unless the operator says otherwise.
 const SESSION_IDLE: std::time::Duration = std::time::Duration::from_mins(30);
@@ -48,8 +49,10 @@ pub struct Config {
     pub client: Option<OAuthClient>,
     /// The key to the issuer's Backend API.
     pub secret_key: Option<SecretString>,
-    /// What one call may use.
+    /// What one call may use, unless the manifest of its service says otherwise.
     pub limits: Limits,
+    /// What a manifest may say at most.
+    pub ceiling: Limits,
     /// How many calls may run at once.
     pub calls: u32,
     /// The largest body of a request, in bytes.
@@ -76,6 +79,8 @@ impl Config {
             given,
             mistakes: &mut mistakes,
         };
+        let calls = reader.within("limits.calls", 1, 10_000).unwrap_or(1_000);
+        let (limits, ceiling) = reader.limits(calls);
         let config = Self {
             listen: reader.listen(),
             mcp_dir: reader.text("mcp_dir").unwrap_or("mcp").into(),
@@ -92,8 +97,9 @@ impl Config {
             id_token_audiences: reader.list("clerk.id_token_audiences"),
             client: reader.client(),
             secret_key: reader.text("clerk.secret_key").map(SecretString::from),
-            limits: reader.limits(),
-            calls: reader.within("limits.calls", 1, 10_000).unwrap_or(1_000),
+            limits,
+            ceiling,
+            calls,
             body: reader
                 .parsed::<Bytes>("limits.body")
                 .map_or(4 << 20, |bytes| bytes.0),
@@ -291,18 +297,51 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn limits(&mut self) -> Limits {
-        let default = Limits::default();
-        Limits {
-            timeout: self
-                .parsed::<Duration>("limits.timeout")
-                .map_or(default.timeout, |timeout| timeout.0),
-            memory: self
-                .parsed::<Bytes>("limits.memory")
-                .map_or(default.memory, |bytes| bytes.0),
-            output: self
-                .parsed::<Bytes>("limits.output")
-                .map_or(default.output, |bytes| bytes.0),
+    /// What a call may use unless the manifest says otherwise, and what a manifest may say at most.
+    fn limits(&mut self, calls: u32) -> (Limits, Limits) {
+        let highest = Limits::CEILING;
+        let ceiling = Limits {
+            timeout: self.time("ceilings.timeout", highest.timeout),
+            cpu: self.time("ceilings.cpu", highest.cpu),
+            memory: self.size("ceilings.memory", highest.memory),
+            output: self.size("ceilings.output", highest.output),
+            concurrency: usize::try_from(calls).unwrap_or(usize::MAX),
+        };
+        if ceiling.memory > highest.memory {
+            self.mistake(
+                "ceilings.memory",
+                format!("must be at most {} MiB", highest.memory >> 20),
+            );
         }
+        let default = Limits::default().within(&ceiling);
+        let limits = Limits {
+            timeout: self.time("limits.timeout", default.timeout),
+            cpu: self.time("limits.cpu", default.cpu),
+            memory: self.size("limits.memory", default.memory),
+            output: self.size("limits.output", default.output),
+            concurrency: self.count("limits.concurrency", calls, default.concurrency.div_ceil(2)),
+        };
+        for (limit, fits) in [
+            ("timeout", limits.timeout <= ceiling.timeout),
+            ("cpu", limits.cpu <= ceiling.cpu),
+            ("memory", limits.memory <= ceiling.memory),
+            ("output", limits.output <= ceiling.output),
+        ] {
+            if !fits {
+                self.mistake(
+                    &format!("limits.{limit}"),
+                    format!("is above the ceiling; raise `ceilings.{limit}` with it"),
+                );
+            }
+        }
+        (limits, ceiling)
+    }
+
+    fn time(&mut self, key: &str, default: std::time::Duration) -> std::time::Duration {
+        self.parsed::<Duration>(key).map_or(default, |time| time.0)
+    }
+
+    fn size(&mut self, key: &str, default: usize) -> usize {
+        self.parsed::<Bytes>(key).map_or(default, |bytes| bytes.0)
     }
 }

@@ -116,6 +116,7 @@ impl Host {
             reload::Settings {
                 folder: config.mcp_dir.clone(),
                 limits: config.limits,
+                ceiling: config.ceiling,
             },
             compiler,
             publisher,

@@ -12,4 +12,5 @@ pub mod protocol;
 pub mod reload;
 pub mod sandbox;
 pub mod telemetry;
+pub mod units;
 pub mod value;

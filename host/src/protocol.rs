@@ -20,6 +20,7 @@ mod meta;
 mod peer;
 mod prompts;
 mod questions;
+mod record;
 mod reply;
 mod resources;
 mod revision;
@@ -48,6 +49,7 @@ use exchange::{Exchange, Outlet};
 use listing::Listings;
 use message::{Body, Message, Notification, Request, Response};
 use meta::Era;
+use record::{Outcome, Record};
 use reply::Error;
 use session::{Session, Sessions};
 use state::Seals;
@@ -145,6 +147,8 @@ struct Origin<'a> {
     bearer: Option<Bearer>,
     session: Named,
     outlet: &'a Outlet,
+    /// The bytes of the body.
+    received: usize,
 }
 
 /// The session that a transport named.
@@ -162,6 +166,7 @@ struct Context<'a> {
     caller: Option<Arc<Principal>>,
     declared: &'a Declared,
     outlet: &'a Outlet,
+    record: Option<&'a Record>,
 }
 
 impl Protocol {
@@ -294,6 +299,7 @@ impl Protocol {
             bearer: incoming.bearer,
             session,
             outlet: &outlet,
+            received: incoming.body.len(),
         };
         match Body::parse(&incoming.body) {
             Err(refused) => refused.answer(),
@@ -304,10 +310,22 @@ impl Protocol {
 
     async fn message(&self, message: &Message<'_>, origin: &Origin<'_>) -> Answer {
         match message {
-            Message::Request(request) => self
-                .reply(request, origin)
-                .await
-                .unwrap_or_else(|error| error.answer(Some(request.id))),
+            Message::Request(request) => {
+                let record = Record::of(request, origin.received);
+                let answer = match self.reply(request, origin, record.as_ref()).await {
+                    Ok(answer) => answer,
+                    Err(error) => {
+                        if let Some(record) = &record {
+                            record.ended(Outcome::Refused(error.code()));
+                        }
+                        error.answer(Some(request.id))
+                    }
+                };
+                if let Some(record) = &record {
+                    record.answered(&answer);
+                }
+                answer
+            }
             Message::Notification(notification) => self.heard(notification, origin).await,
             Message::Response(response) => self.answered(response, origin).await,
         }
@@ -341,7 +359,12 @@ impl Protocol {
         Answer::batch(join_all(answers).await)
     }
 
-    async fn reply(&self, request: &Request<'_>, origin: &Origin<'_>) -> Result<Answer, Error> {
+    async fn reply(
+        &self,
+        request: &Request<'_>,
+        origin: &Origin<'_>,
+        record: Option<&Record>,
+    ) -> Result<Answer, Error> {
         let session = match &origin.session {
             Named::Session(session) => Some(session),
             Named::None | Named::Unknown => None,
@@ -354,13 +377,22 @@ impl Protocol {
         let credentials = identity::credentials(request, origin.bearer.clone());
         let caller = match self.auth.identify(&credentials).await {
             Ok(caller) => caller,
-            Err(denied) => return Ok(self.refuse(denied, request, &era)),
+            Err(denied) => {
+                if let Some(record) = record {
+                    record.ended(Outcome::Denied(denied.reason.code()));
+                }
+                return Ok(self.refuse(denied, request, &era));
+            }
         };
+        if let Some(record) = record {
+            record.caller(caller.as_deref());
+        }
         let context = Context {
             era: &era,
             caller,
             declared: origin.declared,
             outlet: origin.outlet,
+            record,
         };
         let Some(session) = era.session() else {
             return self.dispatch(request, context).await;
@@ -378,8 +410,13 @@ impl Protocol {
         };
         Abortable::new(self.dispatch(request, context), registration)
             .await
-            // Who cancels a request wants no answer to it.
-            .unwrap_or_else(|_aborted| Ok(Answer::accepted()))
+            .unwrap_or_else(|_aborted| {
+                // Who cancels a request wants no answer to it.
+                if let Some(record) = record {
+                    record.ended(Outcome::Aborted);
+                }
+                Ok(Answer::accepted())
+            })
     }
 
     async fn dispatch(&self, request: &Request<'_>, context: Context<'_>) -> Result<Answer, Error> {

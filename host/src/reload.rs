@@ -49,8 +49,10 @@ const SETTLED: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// The folder of components.
     pub folder: PathBuf,
-    /// What one call may use.
+    /// What one call may use, unless the manifest of its service says otherwise.
     pub limits: Limits,
+    /// What a manifest may say at most.
+    pub ceiling: Limits,
 }
 
 /// Keeps the catalog like the folder, until it is dropped.
@@ -192,7 +194,7 @@ impl Reload {
         );
         let compiler = Arc::clone(&self.compiler);
         let turns = Arc::clone(&self.turns);
-        let limits = self.settings.limits;
+        let limits = (self.settings.limits, self.settings.ceiling);
         self.loads.spawn(async move {
             let _permit = turns.acquire_owned().await;
             let stamp = file.stamp.clone();
@@ -306,7 +308,8 @@ pub struct Inspection {
 pub fn inspect(path: &Path, compiler: &Compiler) -> Result<Inspection, String> {
     let (name, file) =
         Found::at(path).ok_or("there is no such file, or its name does not end in `.wasm`")?;
-    let Described { service, notes } = load(compiler, &name, &file, Limits::default())?;
+    let Described { service, notes } =
+        load(compiler, &name, &file, (Limits::default(), Limits::CEILING))?;
     Ok(Inspection { service, notes })
 }
 
@@ -316,8 +319,12 @@ pub fn inspect_contents(
     contents: &Contents,
     compiler: &Compiler,
 ) -> Result<Inspection, String> {
-    let Described { service, notes } =
-        understand(compiler, &Arc::from(name), contents, Limits::default())?;
+    let Described { service, notes } = understand(
+        compiler,
+        &Arc::from(name),
+        contents,
+        (Limits::default(), Limits::CEILING),
+    )?;
     Ok(Inspection { service, notes })
 }
 
@@ -332,7 +339,7 @@ fn load(
     compiler: &Compiler,
     name: &Arc<str>,
     file: &Found,
-    limits: Limits,
+    limits: (Limits, Limits),
 ) -> Result<Described, String> {
     let contents = file.read().map_err(|cause| cause.to_string())?;
     understand(compiler, name, &contents, limits)
@@ -343,7 +350,7 @@ fn understand(
     compiler: &Compiler,
     name: &Arc<str>,
     contents: &Contents,
-    limits: Limits,
+    limits: (Limits, Limits),
 ) -> Result<Described, String> {
     let manifest = match &contents.manifest {
         Some(bytes) => Manifest::read(bytes)
@@ -353,6 +360,11 @@ fn understand(
     let program = compiler
         .load(&contents.wasm)
         .map_err(|cause| cause.to_string())?;
+    let (common, ceiling) = limits;
+    let limits = manifest
+        .limits
+        .over(common, &ceiling)
+        .map_err(|cause| format!("in its manifest, {cause}"))?;
     describe::describe(name, contents, &manifest, &program, limits)
         .map_err(|cause| cause.to_string())
 }

@@ -5,6 +5,7 @@
 //! HTTP; it learns who is calling only as a verified [`Principal`](crate::auth::Principal), and talks
 //! to them through a [`Client`](client::Client).
 
+mod admission;
 #[expect(
     missing_docs,
     reason = "what is generated has the words of `wit/`, where a name may say enough"
@@ -20,27 +21,28 @@ mod limits;
 mod program;
 mod questions;
 mod stderr;
+mod usage;
 
 pub mod client;
 
 use std::io;
 use std::path::PathBuf;
 
-use tokio::sync::Semaphore;
-
+pub use call::Invocation;
 pub use failure::Failure;
 pub use limits::Limits;
 pub use program::{Compiler, Export, Identity, NotLoaded, Program};
 pub use questions::BadQuestion;
+pub use usage::Usage;
 
 use crate::auth::Auth;
+use admission::Admission;
 use engine::Ticker;
 
 /// Where calls run: a pool of slots, and the clock that ends what runs too long.
 pub struct Sandbox {
     auth: Auth,
-    slots: Semaphore,
-    slot_count: usize,
+    admission: Admission,
     _ticker: Ticker,
 }
 
@@ -82,15 +84,13 @@ impl Sandbox {
     pub fn new(compiler: &Compiler, auth: Auth) -> Result<Self, NotStarted> {
         Ok(Self {
             _ticker: Ticker::start(compiler.engines()).map_err(NotStarted::Ticker)?,
-            slots: Semaphore::new(compiler.slots()),
-            slot_count: compiler.slots(),
+            admission: Admission::new(compiler.slots()),
             auth,
         })
     }
 
-    /// How many calls have a slot, and with it a store, at this moment.
+    /// How many calls have a place, and with it a store, at this moment.
     pub fn running(&self) -> usize {
-        self.slot_count
-            .saturating_sub(self.slots.available_permits())
+        self.admission.taken()
     }
 }

@@ -1,8 +1,9 @@
 //! Where log lines go: standard error, as text for people or as JSON for machines.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Starts logging for the whole process. A filter that cannot be read is an error, with what is
 /// wrong with it; a process that logs already keeps what it has.
@@ -12,8 +13,9 @@ pub fn start(filter: &str, json: bool) -> Result<(), String> {
     })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
+        .with_writer(Lines)
+        // Colours are control characters, and none of those leave this process.
+        .with_ansi(false);
     // The second start in one process, as in tests, changes nothing.
     let _already = if json {
         lines.json().flatten_event(true).try_init()
@@ -21,4 +23,55 @@ pub fn start(filter: &str, json: bool) -> Result<(), String> {
         lines.with_target(false).try_init()
     };
     Ok(())
+}
+
+/// Writes each line to standard error.
+struct Lines;
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&self) -> Line {
+        Line
+    }
+}
+
+/// One line of the log. Parts of it come from guests, files and requests, so nothing in it may end the
+/// line early or speak to the reader's terminal.
+struct Line;
+
+impl Write for Line {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let (text, end) = match text.strip_suffix('\n') {
+            Some(text) => (text, "\n"),
+            None => (&*text, ""),
+        };
+        if text.contains(is_trick) {
+            let mut shown = String::with_capacity(text.len().saturating_mul(2));
+            for c in text.chars() {
+                if is_trick(c) {
+                    shown.extend(c.escape_default());
+                } else {
+                    shown.push(c);
+                }
+            }
+            shown.push_str(end);
+            io::stderr().write_all(shown.as_bytes())?;
+        } else {
+            io::stderr().write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Whether a character does more than to stand there: control characters, and those that turn the
+/// direction of text around (Unicode Technical Report 36, §3.1).
+fn is_trick(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }

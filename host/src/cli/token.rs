@@ -12,8 +12,8 @@ use tokio::runtime;
 use url::Url;
 
 use super::Failure;
-use crate::config;
 use crate::issuer;
+use crate::units;
 
 /// How long the host may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ impl Wanted {
 
 /// Asks for the token and prints it, and nothing else.
 pub(super) fn print(wanted: &Wanted) -> Result<(), Failure> {
-    let ttl: config::Duration = wanted
+    let ttl: units::Duration = wanted
         .ttl
         .parse()
         .map_err(|cause| Failure(format!("`--ttl`: {cause}")))?;

@@ -18,7 +18,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 26] = [
+pub const SETTINGS: [Setting; 32] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -39,12 +39,18 @@ pub const SETTINGS: [Setting; 26] = [
     of("clerk.id_token_audiences", "CLERK_ID_TOKEN_AUDIENCES"),
     of("limits.timeout", "CLOISTER_TIMEOUT"),
     of("limits.memory", "CLOISTER_MEMORY"),
+    of("limits.cpu", "CLOISTER_CPU"),
     of("limits.output", "CLOISTER_OUTPUT"),
+    of("limits.concurrency", "CLOISTER_CONCURRENCY"),
     of("limits.calls", "CLOISTER_CALLS"),
     of("limits.body", "CLOISTER_BODY"),
     of("limits.sessions", "CLOISTER_SESSIONS"),
     of("limits.session_idle", "CLOISTER_SESSION_IDLE"),
     of("limits.streams", "CLOISTER_STREAMS"),
+    of("ceilings.timeout", "CLOISTER_TIMEOUT_CEILING"),
+    of("ceilings.cpu", "CLOISTER_CPU_CEILING"),
+    of("ceilings.memory", "CLOISTER_MEMORY_CEILING"),
+    of("ceilings.output", "CLOISTER_OUTPUT_CEILING"),
 ];
 
 const fn of(key: &'static str, variable: &'static str) -> Setting {

@@ -48,6 +48,11 @@ fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Response {
             body(StatusCode::NOT_FOUND, answer.body, Form::Json)
         }
         Kind::NeedsStream => body(StatusCode::NOT_ACCEPTABLE, answer.body, Form::Json),
+        Kind::Busy => {
+            let mut busy = body(StatusCode::SERVICE_UNAVAILABLE, answer.body, Form::Json);
+            busy.headers_mut().insert(RETRY_AFTER, 1.into());
+            busy
+        }
         Kind::Unauthorized(denied) => unauthorized(&denied, challenge),
     };
     let session = answer

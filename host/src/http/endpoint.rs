@@ -12,12 +12,12 @@ use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::Endpoint;
 use super::answer::{self, Form};
 use crate::auth::{Bearer, bearer};
-use crate::protocol::{Declared, Headers, Incoming, Reply};
+use crate::protocol::{Declared, Headers, Incoming, Kind, Reply};
 
 /// How long a client may take to send a body.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,6 +63,10 @@ pub(super) async fn delete(State(endpoint): State<Arc<Endpoint>>, headers: Heade
     match session(&endpoint, &headers) {
         Ok(of) => {
             let ended = endpoint.protocol.end_session(&of.declared, of.bearer).await;
+            // Some clients take nothing but 200 or 204 for an ended session.
+            if matches!(ended.kind, Kind::Accepted) {
+                return StatusCode::NO_CONTENT.into_response();
+            }
             answer::reply(
                 Reply::Answer(ended),
                 Form::Json,

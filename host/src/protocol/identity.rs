@@ -8,11 +8,12 @@ use serde_json::value::RawValue;
 
 use super::message::{Request, object, present};
 use super::meta::Era;
+use super::record::Outcome;
 use super::reply::Answer;
-use super::tools::Outcome;
+use super::tools;
 use super::{Context, Protocol};
 use crate::auth::{Bearer, Credentials, Denied, Presented, Principal, Via, bearer};
-use crate::catalog::Function;
+use crate::catalog::{Catalog, Function};
 
 /// The token that the transport found, and for a call also the one in `params._meta`, which clients
 /// use that cannot set headers.
@@ -39,14 +40,20 @@ impl Protocol {
     pub(super) fn admit(
         &self,
         function: &Function,
+        catalog: &Catalog,
         request: &Request<'_>,
         context: &Context<'_>,
     ) -> Result<Option<Arc<Principal>>, Answer> {
+        if let Some(record) = context.record {
+            record.function(function, catalog);
+        }
         function
             .access
             .admit(context.caller.clone())
             .map_err(|denied| {
-                tracing::info!(function = %function.origin, service = %function.service, reason = %denied.reason, "caller refused");
+                if let Some(record) = context.record {
+                    record.ended(Outcome::Denied(denied.reason.code()));
+                }
                 self.refuse(denied, request, context.era)
             })
     }
@@ -58,7 +65,7 @@ impl Protocol {
             Via::Header => Answer::unauthorized(denied),
             Via::Meta => {
                 let challenge = self.challenge.of(&denied);
-                Outcome::denied(denied.class, challenge).answer(request.id, era)
+                tools::Outcome::denied(denied.class, challenge).answer(request.id, era)
             }
         }
     }

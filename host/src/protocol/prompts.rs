@@ -73,7 +73,7 @@ impl Protocol {
             .prompt(&name)
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let function = &prompt.function;
-        let caller = match self.admit(function, request, &context) {
+        let caller = match self.admit(function, &catalog, request, &context) {
             Ok(caller) => caller,
             Err(refused) => return Ok(refused),
         };

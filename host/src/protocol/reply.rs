@@ -32,6 +32,8 @@ pub enum Kind {
     NoSession,
     /// The client takes one JSON object, and the answer can only be a stream.
     NeedsStream,
+    /// There is no place for the call; the client may try again in a moment.
+    Busy,
     /// The caller must sign in, sign in anew, or be granted more.
     Unauthorized(Denied),
 }
@@ -192,6 +194,12 @@ impl Error {
         }
     }
 
+    /// There is no place for the call, and too many wait for one. The code is one of our own: what the
+    /// protocol reserves has none for it.
+    pub(super) fn busy(cause: &str) -> Self {
+        Self::new(503, Kind::Busy, cause)
+    }
+
     /// The call needs what the client did not declare.
     pub(super) fn missing_capability(cause: &str, required: &Value) -> Self {
         Self {
@@ -220,6 +228,11 @@ impl Error {
     pub(super) fn no_such_method(method: &str, kind: Kind) -> Self {
         let method: String = method.chars().take(64).collect();
         Self::new(-32601, kind, &format!("method `{method}` is not served"))
+    }
+
+    /// Its code.
+    pub(super) fn code(&self) -> i64 {
+        self.code
     }
 
     /// The answer to the request of that id, or to one whose id could not be read.

@@ -102,7 +102,7 @@ impl Protocol {
             .map_err(|unknown| not_found(&unknown.to_string()))?;
         let resource = read.resource;
         let function = &resource.function;
-        let caller = match self.admit(function, request, &context) {
+        let caller = match self.admit(function, &catalog, request, &context) {
             Ok(caller) => caller,
             Err(refused) => return Ok(refused),
         };

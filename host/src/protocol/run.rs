@@ -8,13 +8,14 @@ use super::lifecycle::{SERVER_INFO_KEY, server_info};
 use super::message::{Params, Request};
 use super::meta::Era;
 use super::peer::{Left, Peer};
+use super::record::{Outcome, Record};
 use super::reply::{Answer, Error};
 use super::state::{Binding, State};
 use super::{Context, Protocol, abilities};
 use crate::auth::Principal;
 use crate::catalog::{Catalog, Function};
-use crate::sandbox::Failure;
 use crate::sandbox::client::NotAsked;
+use crate::sandbox::{Failure, Invocation};
 use crate::value::{Encoded, Val};
 
 /// What a request is about.
@@ -58,30 +59,30 @@ impl Protocol {
         );
         let peer = Arc::new(peer.map_err(NotRun::Refused)?);
         let client = Arc::clone(&peer);
-        let call = self.sandbox.call(
-            &function.export,
-            arguments,
+        let behalf = context.caller.as_deref().map(|caller| caller.id().into());
+        let invocation = Invocation {
+            service: Arc::clone(&function.service),
             caller,
+            behalf,
             client,
-            &function.limits,
-        );
-        let results = match call.await {
+            limits: function.limits,
+            usage: context.record.map(Record::usage).unwrap_or_default(),
+        };
+        let results = match self
+            .sandbox
+            .call(&function.export, arguments, invocation)
+            .await
+        {
             Ok(results) => results,
-            Err(Failure::NotAsked(NotAsked::Later)) => {
-                return Err(self.asks(&peer, subject, context));
-            }
-            Err(Failure::NotAsked(unable @ NotAsked::Unable(missing))) => {
-                return Err(match context.era {
-                    Era::Modern(_) => NotRun::Refused(Error::missing_capability(
-                        &unable.to_string(),
-                        &abilities::write(missing),
-                    )),
-                    Era::Legacy(_) => NotRun::Failed(unable.to_string()),
-                });
-            }
             Err(failure) => {
-                tracing::warn!(tool = %function.origin, service = %function.service, detail = failure.detail(), "a call gave no result: {failure}");
-                return Err(NotRun::Failed(failure.to_string()));
+                let not_run = self.not_run(&failure, function, &peer, subject, context);
+                if let Some(record) = context.record {
+                    record.ended(match not_run {
+                        NotRun::Asks(_) => Outcome::Asks,
+                        NotRun::Failed(_) | NotRun::Refused(_) => Outcome::Failed(failure.name()),
+                    });
+                }
+                return Err(not_run);
             }
         };
         match function.signature.encode(results) {
@@ -91,12 +92,43 @@ impl Protocol {
                     Failure::OutputTooLarge { limit }.to_string(),
                 ))
             }
-            Ok(encoded) => Ok(encoded),
+            Ok(encoded) => {
+                if let (Some(record), Encoded::Failed { .. }) = (context.record, &encoded) {
+                    record.ended(Outcome::Error);
+                }
+                Ok(encoded)
+            }
             Err(cause) => {
                 tracing::error!(tool = %function.origin, service = %function.service, %cause, "a result does not fit the type it was published with");
                 Err(NotRun::Failed(
                     "its result does not fit the type it was published with".into(),
                 ))
+            }
+        }
+    }
+
+    /// What it means that the sandbox gave no result.
+    fn not_run(
+        &self,
+        failure: &Failure,
+        function: &Function,
+        peer: &Peer,
+        subject: &Subject<'_>,
+        context: &Context<'_>,
+    ) -> NotRun {
+        match failure {
+            Failure::NotAsked(NotAsked::Later) => self.asks(peer, subject, context),
+            Failure::NotAsked(unable @ NotAsked::Unable(missing)) => match context.era {
+                Era::Modern(_) => NotRun::Refused(Error::missing_capability(
+                    &unable.to_string(),
+                    &abilities::write(*missing),
+                )),
+                Era::Legacy(_) => NotRun::Failed(unable.to_string()),
+            },
+            Failure::Busy => NotRun::Refused(Error::busy(&failure.to_string())),
+            failure => {
+                tracing::warn!(function = %function.origin, service = %function.service, detail = failure.detail(), "a call gave no result: {failure}");
+                NotRun::Failed(failure.to_string())
             }
         }
     }

@@ -9,7 +9,7 @@ use super::meta::{Era, decoded};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
 use super::run::{NotRun, Subject};
-use super::{Context, Headers, Protocol};
+use super::{Context, Headers, Protocol, record};
 use crate::catalog::Tool;
 use crate::value::{Mirrored, NotDecoded};
 
@@ -40,7 +40,7 @@ impl Protocol {
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let function = &tool.function;
         let era = context.era;
-        let caller = match self.admit(function, request, &context) {
+        let caller = match self.admit(function, &catalog, request, &context) {
             Ok(caller) => caller,
             Err(refused) => return Ok(refused),
         };
@@ -52,6 +52,9 @@ impl Protocol {
         let arguments = match function.signature.decode(request.params.arguments) {
             Ok(arguments) => arguments,
             Err(mistakes @ NotDecoded::Mistakes(_)) => {
+                if let Some(record) = context.record {
+                    record.ended(record::Outcome::Mistaken);
+                }
                 return Ok(Outcome::mistaken(&name, &mistakes).answer(request.id, era));
             }
             Err(NotDecoded::NotAnObject) => {

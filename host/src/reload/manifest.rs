@@ -1,10 +1,13 @@
 //! The operator's word on one service, `mcp/<service>.toml`.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 
 use serde::Deserialize;
 
 use super::requirement::Stated;
+use crate::sandbox::Limits;
+use crate::units::{Bytes, Duration};
 use crate::value::NameCase;
 
 /// What the operator says of a service. Without a file, nothing is said.
@@ -13,8 +16,54 @@ use crate::value::NameCase;
 pub(super) struct Manifest {
     /// How the service spells its names in JSON.
     pub(super) case: NameCase,
+    /// What one call of it may use.
+    pub(super) limits: GivenLimits,
     /// What it demands of the callers of its functions, by their names in WIT or JSON.
     pub(super) tools: BTreeMap<String, Stated>,
+}
+
+/// What one call may use; what is not given is as for all services.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct GivenLimits {
+    timeout: Option<Duration>,
+    cpu: Option<Duration>,
+    memory: Option<Bytes>,
+    output: Option<Bytes>,
+    concurrency: Option<NonZero<usize>>,
+}
+
+impl GivenLimits {
+    /// The limits of the service. What is above a ceiling is an error: an operator who grants it should
+    /// learn that it is not granted.
+    pub(super) fn over(self, common: Limits, ceiling: &Limits) -> Result<Limits, String> {
+        let limits = Limits {
+            timeout: self.timeout.map_or(common.timeout, |it| it.0),
+            cpu: self.cpu.map_or(common.cpu, |it| it.0),
+            memory: self.memory.map_or(common.memory, |it| it.0),
+            output: self.output.map_or(common.output, |it| it.0),
+            concurrency: self.concurrency.map_or(common.concurrency, NonZero::get),
+        };
+        for (limit, fits) in [
+            ("timeout", limits.timeout <= ceiling.timeout),
+            ("cpu", limits.cpu <= ceiling.cpu),
+            ("memory", limits.memory <= ceiling.memory),
+            ("output", limits.output <= ceiling.output),
+        ] {
+            if !fits {
+                return Err(format!(
+                    "`limits.{limit}` is above the ceiling of this host; lower it, or raise `ceilings.{limit}` in `cloister.toml`"
+                ));
+            }
+        }
+        if limits.concurrency > ceiling.concurrency {
+            return Err(format!(
+                "`limits.concurrency` is above {}, the calls that this host runs at once; lower it, or raise `limits.calls` in `cloister.toml`",
+                ceiling.concurrency
+            ));
+        }
+        Ok(limits)
+    }
 }
 
 impl Manifest {
@@ -48,6 +97,9 @@ mod tests {
             "\n\ncase = \"Snake\"",
             "\n\ncase",
             "\n\ntool.get.scopes = []",
+            "[limits]\n\ntimeout = 10",
+            "[limits]\n\ntime = \"10s\"",
+            "[limits]\n\nconcurrency = 0",
             "[tools.get]\n\nscope = [\"a\"]",
             "[tools.get]\n\nscopes = \"a\"",
             "[tools.get]\n\nscopes = [\"a b\"]",

@@ -6,14 +6,16 @@ use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::admission::{Claim, Full};
 use super::client::Client;
 use super::deadline::Deadline;
-use super::failure::{Ended, OutOfTime};
+use super::failure::{Ended, OutOfCpu, OutOfTime};
 use super::imports::auth::AuthUser;
 use super::limits::Meter;
 use super::program::{Export, Identity};
 use super::questions::Questions;
 use super::stderr::Stderr;
+use super::usage::Usage;
 use super::{Failure, Limits, Sandbox};
 use crate::auth::{Auth, Principal};
 
@@ -41,25 +43,49 @@ impl WasiView for Call {
     }
 }
 
+/// Everything about a call but the function and its arguments.
+pub struct Invocation {
+    /// The service whose function is called.
+    pub service: Arc<str>,
+    /// The caller, if the function is to know them.
+    pub caller: Option<Arc<Principal>>,
+    /// On whose behalf it takes a place: the id of whoever asked, known to the function or not.
+    pub behalf: Option<Arc<str>>,
+    /// Where what it says and asks goes.
+    pub client: Arc<dyn Client>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it has used.
+    pub usage: Usage,
+}
+
 impl Sandbox {
     /// Calls an export in a store of its own, and lends it the caller's identity if its signature
-    /// asks for one. What it says and asks meanwhile goes to the client. Dropping the future stops
-    /// the guest and frees all that it has.
+    /// asks for one. Dropping the future stops the guest and frees all that it has.
     pub async fn call(
         &self,
         export: &Export,
         arguments: Vec<Val>,
-        caller: Option<Arc<Principal>>,
-        client: Arc<dyn Client>,
-        limits: &Limits,
+        invocation: Invocation,
     ) -> Result<Vec<Val>, Failure> {
+        let Invocation {
+            service,
+            caller,
+            behalf,
+            client,
+            limits,
+            usage,
+        } = invocation;
         let deadline = Deadline::after(limits.timeout);
-        let _slot = deadline
-            .bound(self.slots.acquire())
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(Failure::Busy)?;
+        let claim = Claim {
+            service,
+            caller: behalf,
+            most: limits.concurrency,
+        };
+        let _place = match deadline.bound(self.admission.enter(&claim)).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(Full)) | Err(OutOfTime) => return Err(Failure::Busy),
+        };
         let stderr = Stderr::default();
         let call = Call {
             caller,
@@ -69,12 +95,13 @@ impl Sandbox {
             deadline: deadline.clone(),
             wasi: WasiCtxBuilder::new().stderr(stderr.clone()).build(),
             table: ResourceTable::new(),
-            meter: Meter::new(limits),
+            meter: Meter::new(&limits, usage.clone()),
         };
-        let mut store = call.store(export, limits);
+        let mut store = call.store(export, &limits, usage.clone());
         // Two clocks, because each is blind where the other sees: the store's epoch ends a guest that
         // computes, this timer one that waits.
-        let outcome = deadline.bound(run(&mut store, export, arguments)).await;
+        let work = usage.count(run(&mut store, export, arguments));
+        let outcome = deadline.bound(work).await;
         match outcome {
             Ok(Ok(results)) => Ok(results),
             Ok(Err(error)) => {
@@ -82,7 +109,7 @@ impl Sandbox {
                     ran_out_of_memory: store.data().meter.ran_out(),
                     stderr: stderr.text(),
                 };
-                Err(Failure::of(&error, &ended, limits))
+                Err(Failure::of(&error, &ended, &limits))
             }
             Err(OutOfTime) => Err(Failure::OutOfTime {
                 limit: limits.timeout,
@@ -92,14 +119,17 @@ impl Sandbox {
 }
 
 impl Call {
-    fn store(self, export: &Export, limits: &Limits) -> Store<Self> {
+    fn store(self, export: &Export, limits: &Limits, usage: Usage) -> Store<Self> {
         let deadline = self.deadline.clone();
+        let cpu = limits.cpu;
         let mut store = Store::new(export.pre.engine(), self);
         store.limiter(|call| &mut call.meter);
         store.set_hostcall_fuel(limits.crossing());
         store.set_max_component_handles(HANDLES);
         store.epoch_deadline_callback(move |_| {
-            if deadline.has_passed() {
+            if usage.cpu_now() > cpu {
+                Err(OutOfCpu.into())
+            } else if deadline.has_passed() {
                 Err(OutOfTime.into())
             } else {
                 Ok(UpdateDeadline::Yield(1))

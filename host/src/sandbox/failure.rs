@@ -22,6 +22,12 @@ pub enum Failure {
         /// The limit that was reached.
         limit: Duration,
     },
+    /// The guest computed for too long.
+    #[error("it was stopped after it had computed for {}, the longest a call of it may", seconds(*limit))]
+    OutOfCpu {
+        /// The limit that was reached.
+        limit: Duration,
+    },
     /// The guest asked for more memory than it may have, and ended over it.
     #[error("it was stopped because it needed more than {}, its limit of memory", bytes(*limit))]
     OutOfMemory {
@@ -73,10 +79,27 @@ impl Failure {
             | Self::Trapped { detail, .. } => Some(detail),
             Self::Busy
             | Self::OutOfTime { .. }
+            | Self::OutOfCpu { .. }
             | Self::OutputTooLarge { .. }
             | Self::KeptIdentity
             | Self::NotAsked(_)
             | Self::BadQuestion(_) => None,
+        }
+    }
+
+    /// Its kind in one word, for the record of the call.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::OutOfTime { .. } => "out_of_time",
+            Self::OutOfCpu { .. } => "out_of_cpu",
+            Self::OutOfMemory { .. } => "out_of_memory",
+            Self::OutputTooLarge { .. } => "output_too_large",
+            Self::Exited { .. } => "exited",
+            Self::KeptIdentity => "kept_identity",
+            Self::NotAsked(_) => "not_asked",
+            Self::BadQuestion(_) => "bad_question",
+            Self::Trapped { .. } => "trapped",
         }
     }
 
@@ -89,6 +112,9 @@ impl Failure {
             return Self::OutOfTime {
                 limit: limits.timeout,
             };
+        }
+        if error.is::<OutOfCpu>() {
+            return Self::OutOfCpu { limit: limits.cpu };
         }
         if let Some(not_asked) = error.downcast_ref::<NotAsked>() {
             return Self::NotAsked(*not_asked);
@@ -131,6 +157,11 @@ pub(super) struct Ended {
     pub(super) ran_out_of_memory: bool,
     pub(super) stderr: String,
 }
+
+/// A call has computed for as long as it may.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("out of processor time")]
+pub(super) struct OutOfCpu;
 
 /// The time of a call is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

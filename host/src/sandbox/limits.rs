@@ -5,29 +5,57 @@ use std::time::Duration;
 use wasmtime::{ResourceLimiter, Result};
 
 use super::engine::{MEMORY_CEILING, TABLE_CEILING};
+use super::usage::Usage;
 
 /// What one call may use. Reaching a limit ends that call alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The time from start to end, waiting included.
+    /// The time from start to end, waiting included, but not the wait for a person's answer.
     pub timeout: Duration,
+    /// The time for which it computes.
+    pub cpu: Duration,
     /// The bytes of linear memory, over all memories of the call.
     pub memory: usize,
     /// The bytes that a result may have as JSON; the values in it are bounded accordingly.
     pub output: usize,
+    /// How many calls of the service may run at once.
+    pub concurrency: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(10),
+            cpu: Duration::from_secs(10),
             memory: 64 << 20,
             output: 4 << 20,
+            concurrency: usize::MAX,
         }
     }
 }
 
 impl Limits {
+    /// The most that can be set.
+    pub const CEILING: Self = Self {
+        timeout: Duration::from_mins(5),
+        cpu: Duration::from_mins(1),
+        memory: MEMORY_CEILING,
+        output: 64 << 20,
+        concurrency: usize::MAX,
+    };
+
+    /// The lower one of each.
+    #[must_use]
+    pub fn within(self, ceiling: &Self) -> Self {
+        Self {
+            timeout: self.timeout.min(ceiling.timeout),
+            cpu: self.cpu.min(ceiling.cpu),
+            memory: self.memory.min(ceiling.memory),
+            output: self.output.min(ceiling.output),
+            concurrency: self.concurrency.min(ceiling.concurrency),
+        }
+    }
+
     /// The budget for values that cross from guest to host at once. An element of a list costs 40
     /// units however small it is, and at least two bytes as JSON, so 20 times the output limit
     /// never refuses what the output limit would let through.
@@ -42,14 +70,16 @@ pub(super) struct Meter {
     memory: usize,
     allowed: usize,
     refused: bool,
+    usage: Usage,
 }
 
 impl Meter {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, usage: Usage) -> Self {
         Self {
             memory: 0,
             allowed: limits.memory.min(MEMORY_CEILING),
             refused: false,
+            usage,
         }
     }
 
@@ -71,6 +101,7 @@ impl ResourceLimiter for Meter {
         let fits = total <= self.allowed;
         if fits {
             self.memory = total;
+            self.usage.has(total);
         } else {
             self.refused = true;
         }

@@ -1,63 +1,8 @@
-//! The kinds of values that settings have, and how they are written.
+//! Lengths of time and numbers of bytes, as people write them in settings and manifests.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Where to listen: a host name or an address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// `localhost`, another name, or an address.
-    pub host: String,
-    /// The port; 0 takes a free one.
-    pub port: u16,
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            host: "localhost".into(),
-            port: 3000,
-        }
-    }
-}
-
-impl Listen {
-    /// The same host with another port.
-    #[must_use]
-    pub fn with_port(self, port: u16) -> Self {
-        Self { port, ..self }
-    }
-
-    /// Whether only this machine can connect.
-    pub fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-    }
-}
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let problem = || format!("expected `host:port`, such as `localhost:3000`, got `{text}`");
-        let (host, port) = text.rsplit_once(':').ok_or_else(problem)?;
-        let port = port.parse().map_err(|_not_a_port| problem())?;
-        let host = match host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            Some(address) => address,
-            None if host.contains(':') => return Err(problem()),
-            None => host,
-        };
-        if host.is_empty() {
-            return Err(problem());
-        }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
-    }
-}
+use serde::{Deserialize, Deserializer, de};
 
 /// A length of time: `250ms`, `10s`, `5m`, `2h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,20 +71,32 @@ fn split(text: &str) -> (&str, &str) {
     (number, unit.trim())
 }
 
+/// Reads a value from the text that stands for it.
+fn written<'de, D, T>(input: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = String>,
+{
+    String::deserialize(input)?
+        .parse()
+        .map_err(de::Error::custom)
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        written(input)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        written(input)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses() {
-        let listen = |text: &str| text.parse::<Listen>().ok().map(|l| (l.host, l.port));
-        assert_eq!(listen("localhost:3000"), Some(("localhost".into(), 3000)));
-        assert_eq!(listen("[::1]:80"), Some(("::1".into(), 80)));
-        assert_eq!(listen("0.0.0.0:0"), Some(("0.0.0.0".into(), 0)));
-        for wrong in ["", "3000", ":3000", "a:b", "::1:80", "a:99999"] {
-            assert_eq!(listen(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn lengths_of_time_and_sizes() {
