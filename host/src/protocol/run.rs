@@ -126,7 +126,14 @@ impl Protocol {
                 Era::Legacy(_) => NotRun::Failed(unable.to_string()),
             },
             Failure::Busy => NotRun::Refused(Error::busy(&failure.to_string())),
-            failure => {
+            Failure::OutOfTime { .. }
+            | Failure::OutOfCpu { .. }
+            | Failure::OutOfMemory { .. }
+            | Failure::OutputTooLarge { .. }
+            | Failure::Exited { .. }
+            | Failure::KeptIdentity
+            | Failure::BadQuestion(_)
+            | Failure::Trapped { .. } => {
                 tracing::warn!(function = %function.origin, service = %function.service, detail = failure.detail(), "a call gave no result: {failure}");
                 NotRun::Failed(failure.to_string())
             }
