@@ -48,7 +48,7 @@ test: build-guests
     just conformance
     just test-clients
 
-# call the tools with the official TypeScript and Python clients and the Inspector
+# use a host with the official TypeScript, Python and Rust clients and the Inspector
 test-clients *CLIENTS: build-guests
     # The same selection as the tests have, so that dependencies are not built twice with other features.
     cargo build --workspace --bin cloister
@@ -97,12 +97,14 @@ bench NAME:
 # formatting, lints and documentation, with warnings as errors
 check:
     cargo fmt --all --check
+    cargo fmt --check --manifest-path tests/clients/rmcp/Cargo.toml
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 # format the Rust sources
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path tests/clients/rmcp/Cargo.toml
 
 # run the tests and look through the snapshots that changed (needs cargo-insta)
 snap: build-guests

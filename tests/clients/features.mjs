@@ -9,17 +9,19 @@ import assert from "node:assert/strict";
 import { openSync } from "node:fs";
 import { copyFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { check, setting, text } from "./checks.mjs";
+import { assertProfile, check, setting, text, users } from "./checks.mjs";
 
 export const features = new URL(setting("HOST_FEATURES_URL"));
 const folder = setting("HOST_FOLDER");
+const [owner] = users;
 const invalidParams = -32602;
 
-/** How a client starts the host for itself. */
+/** How a client starts the host for itself, and who it is there. */
 export const program = {
   command: setting("HOST_PROGRAM"),
   args: ["serve", "--stdio", "--mcp-dir", join(folder, "mcp")],
   cwd: folder,
+  env: { CLERK_ISSUER: setting("HOST_ISSUER"), CLOISTER_TOKEN: owner.token },
   stderr: openSync(join(folder, "stdio.log"), "a"),
 };
 
@@ -93,6 +95,11 @@ export async function exercise(client, versions, transport, open) {
     assert.equal(failed.isError, true);
     assert.equal(text(failed), "This tool intentionally returns an error for testing");
   });
+  if (transport === "stdio") {
+    await check(client, "is known by the token in its environment", async () => {
+      assertProfile(await call("getUserProfile"), owner);
+    });
+  }
   await check(client, "is given text, a picture and a resource", async () => {
     const { content } = await call("test_multiple_content_types");
     assert.deepEqual(content.map((part) => part.type), ["text", "image", "resource"]);

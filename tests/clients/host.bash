@@ -2,7 +2,7 @@
 # from a lock file, and hosts of their own, each on a free port and in a folder of its own.
 #
 # A script that sources this gets `root`, `target`, `guests`, `host`, and `work`, an empty folder that
-# goes when the script ends. It sets `node` (or `python`) before it starts a host.
+# goes when the script ends.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 target=${CARGO_TARGET_DIR:-target}
@@ -65,40 +65,24 @@ find_younger_node() {
     fi
 }
 
-# Starts a host on the services in $1/mcp, and sets `base` to where it answers.
+# Starts a host on the services in $1/mcp, and sets `base` to where it answers and `issuer` to who signs
+# the tokens that it takes.
 start_host() {
     local folder=$1 pid
     [[ -f $host ]] || fail "${host#"$root"/} is missing; \`cargo build --workspace --bin cloister\` builds it"
-    # A port that is free now; nobody else is likely to take it in the next moment.
-    local port
-    if [[ -n ${node:-} ]]; then
-        port=$("$node" -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
-    else
-        port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    fi
-    base=http://127.0.0.1:$port
-    (cd "$folder" && exec "$host" --listen "127.0.0.1:$port" --mcp-dir mcp) >"$folder/banner" 2>"$folder/host.log" </dev/null &
+    (cd "$folder" && exec "$host" --listen 127.0.0.1:0 --mcp-dir mcp) >"$folder/banner" 2>"$folder/host.log" </dev/null &
     pid=$!
     pids+=("$pid")
 
-    # The first start compiles, which takes a debug build its time.
+    # It prints where it listens when the services are loaded. The first start compiles them, which takes
+    # a debug build its time.
     local deadline=$((SECONDS + 60))
-    until answers; do
-        if ! kill -0 "$pid" 2>/dev/null; then
+    until issuer=$(sed -n 's/^ *issuer *//p' "$folder/banner") && [[ -n $issuer ]]; do
+        if ! kill -0 "$pid" 2>/dev/null || ((SECONDS >= deadline)); then
             cat "$folder/host.log" >&2
-            fail "the host ended; above is what it said"
-        elif ((SECONDS >= deadline)); then
-            cat "$folder/host.log" >&2
-            fail "$base/health did not answer 200 within a minute; above is what the host said"
+            fail "the host ended, or did not start within a minute; above is what it said"
         fi
-        sleep 0.2
+        sleep 0.1
     done
-}
-
-answers() {
-    if [[ -n ${node:-} ]]; then
-        "$node" -e "fetch('$base/health').then(a => process.exit(a.ok ? 0 : 1), () => process.exit(1))"
-    else
-        "$python" -c "import urllib.request; urllib.request.urlopen('$base/health', timeout=2)"
-    fi 2>/dev/null
+    base=$(sed -n 's/^ *endpoint *\(.*\)\/mcp$/\1/p' "$folder/banner")
 }

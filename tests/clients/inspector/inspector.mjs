@@ -31,8 +31,8 @@ const [first] = users;
 
 // What it starts for itself, it finds in a file.
 const servers = join(home, "servers.json");
-const { command, args, cwd } = host;
-writeFileSync(servers, JSON.stringify({ mcpServers: { features: { type: "stdio", command, args, cwd } } }));
+const { command, args, cwd, env } = host;
+writeFileSync(servers, JSON.stringify({ mcpServers: { features: { type: "stdio", command, args, cwd, env } } }));
 
 /** Runs the Inspector once, and answers with its exit code and what it printed. */
 function inspector(era, user, ...args) {
@@ -131,6 +131,11 @@ for (const era of ["legacy", "auto", "modern"]) {
       assert.deepEqual(content.map((part) => part.type), ["text", "image", "resource"]);
       assert.deepEqual(JSON.parse(content[2].resource.text), { test: "data", value: 123 });
     });
+    if (transport === "stdio") {
+      await check(client, "is known by the token in its environment", async () => {
+        assertProfile(await ask("tools/call", "--tool-name", "getUserProfile"), first);
+      });
+    }
     await check(client, "gets a prompt", async () => {
       const name = "test_prompt_with_arguments";
       const { prompts } = await ask("prompts/list");

@@ -87,6 +87,10 @@ class Connection:
         expect(failed.is_error, "the call went through")
         equal(text(failed), "This tool intentionally returns an error for testing")
 
+    async def identity(self):
+        profile = (await self.call("getUserProfile")).structured_content
+        equal(profile["userId"], setting("HOST_USER_A"), "who the token is for")
+
     async def content(self):
         content = (await self.call("test_multiple_content_types")).content
         equal([part.type for part in content], ["text", "image", "resource"], "the parts")
@@ -245,6 +249,7 @@ FEATURES = {
     "is told of a service that comes and goes": Connection.list_changed,
     "cancels a call": Connection.cancels,
 }
+OVER_STDIO = {"is known by the token in its environment": Connection.identity}
 
 
 async def exercise(way, version):
@@ -253,6 +258,7 @@ async def exercise(way, version):
         command=setting("HOST_PROGRAM"),
         args=["serve", "--stdio", "--mcp-dir", str(FOLDER / "mcp")],
         cwd=FOLDER,
+        env={"CLERK_ISSUER": setting("HOST_ISSUER"), "CLOISTER_TOKEN": setting("HOST_TOKEN_A")},
     )
     with open(FOLDER / "stdio.log", "a", encoding="utf-8") as log:
         transports = {"HTTP": lambda: streamable_http_client(URL), "stdio": lambda: stdio_client(program, log)}
@@ -284,7 +290,8 @@ async def over(way, version, transport, connect):
 
     async def judge(connection):
         equal(connection.client.protocol_version, version, "the revision")
-        for what, feature in FEATURES.items():
+        features = FEATURES | OVER_STDIO if transport == "stdio" else FEATURES
+        for what, feature in features.items():
             await check(name, what, feature(connection))
 
     await check(name, "connects, agrees on a revision and leaves", all_features())

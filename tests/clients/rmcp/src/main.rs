@@ -227,6 +227,12 @@ impl Connection {
         equal("the error", &*text(&failed), expected)
     }
 
+    async fn identity(&mut self) -> Checked {
+        let result = self.call("getUserProfile", json!({})).await?;
+        let id = &result["structuredContent"]["userId"];
+        equal("who the token is for", id, &json!(setting("HOST_USER_A")))
+    }
+
     async fn content(&mut self) -> Checked {
         let result = self.call("test_multiple_content_types", json!({})).await?;
         let parts = &result["content"];
@@ -566,6 +572,8 @@ async fn connect(way: &Way, over_http: bool) -> Result<Connection, Failure> {
         let mut program = Command::new(setting("HOST_PROGRAM"));
         program
             .args(["serve", "--stdio", "--mcp-dir", "mcp"])
+            .env("CLERK_ISSUER", setting("HOST_ISSUER"))
+            .env("CLOISTER_TOKEN", setting("HOST_TOKEN_A"))
             .current_dir(folder);
         let (transport, _) = TokioChildProcess::builder(program)
             .stderr(Stdio::from(log))
@@ -669,6 +677,9 @@ async fn main() -> ExitCode {
                 resource_updated: "is told that a resource has changed",
                 list_changed: "is told of a service that comes and goes",
                 cancels: "cancels a call",
+            }
+            if !over_http {
+                check! { identity: "is known by the token in its environment", }
             }
         }
     }

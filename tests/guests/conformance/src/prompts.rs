@@ -1,9 +1,9 @@
-use crate::cloister::mcp::client::elicit;
+use crate::cloister::mcp::client::{Field, Form, elicit};
 use crate::cloister::mcp::content::{Content, Role};
 use crate::cloister::mcp::prompts::{Message, Prompt};
 use crate::exports::tests::conformance::prompts::Guest;
 use crate::results::{embedded, pixel};
-use crate::{Conformance, field, form, text};
+use crate::{Conformance, field};
 
 impl Guest for Conformance {
     fn test_simple_prompt() -> Prompt {
@@ -43,8 +43,8 @@ impl Guest for Conformance {
     }
 
     fn test_input_required_result_prompt() -> Result<Prompt, String> {
-        let context = form("What context should the prompt use?", "context", text());
-        let context = field(elicit("user_context", &context), "context")?;
+        let form = Form::new("What context should the prompt use?").with(Field::text("context"));
+        let context = field(elicit("user_context", &form), "context")?;
         Ok(said(&format!("Use this context: {context}")))
     }
 }

@@ -1,21 +1,21 @@
 use crate::cloister::mcp::client::{
-    Answer, Capability, Input, Question, Response, Root, Unanswered, ask, capabilities, elicit,
-    list_roots, sample,
+    Answer, Capability, Field, Form, Question, Response, Root, Sampling, Unanswered, Value, ask,
+    capabilities, elicit, list_roots, sample,
 };
 use crate::exports::tests::conformance::rounds::Guest;
-use crate::sampling::{question, said};
-use crate::{Conformance, accepted, field, form, text, unanswered};
+use crate::sampling::said;
+use crate::{Conformance, field, unanswered};
 
 impl Guest for Conformance {
     fn test_input_required_result_elicitation() -> Result<String, String> {
-        let answer = elicit("user_name", &form("What is your name?", "name", text()));
+        let answer = elicit("user_name", &name());
         Ok(format!("Hello, {}!", field(answer, "name")?))
     }
 
     fn test_input_required_result_sampling() -> Result<String, String> {
         said(sample(
             "capital_question",
-            &question("What is the capital of France?", 100),
+            &Sampling::new("What is the capital of France?", 100),
         ))
     }
 
@@ -24,44 +24,40 @@ impl Guest for Conformance {
     }
 
     fn test_input_required_result_request_state() -> Result<String, String> {
-        confirmed().map(|()| "state-ok".into())
+        confirmed()
     }
 
     fn test_input_required_result_multiple_inputs() -> Result<String, String> {
         told(ask(&[
-            (
-                "user_name".into(),
-                Question::Form(form("What is your name?", "name", text())),
-            ),
+            ("user_name".into(), Question::Form(name())),
             (
                 "greeting".into(),
-                Question::Sampling(question("Generate a greeting", 50)),
+                Question::Sampling(Sampling::new("Generate a greeting", 50)),
             ),
             ("client_roots".into(), Question::Roots),
         ]))
     }
 
     fn test_input_required_result_multi_round() -> Result<String, String> {
-        let name = elicit("step1", &form("Step 1: What is your name?", "name", text()));
-        let name = field(name, "name")?;
-        let color = form("Step 2: What is your favorite color?", "color", text());
-        let color = field(elicit("step2", &color), "color")?;
+        let first = Form::new("Step 1: What is your name?").with(Field::text("name"));
+        let name = field(elicit("step1", &first), "name")?;
+        let second = Form::new("Step 2: What is your favorite color?").with(Field::text("color"));
+        let color = field(elicit("step2", &second), "color")?;
         Ok(format!("{name} likes {color}"))
     }
 
     fn test_input_required_result_tampered_state() -> Result<String, String> {
-        confirmed().map(|()| "state-ok".into())
+        confirmed()
     }
 
     fn test_input_required_result_capabilities() -> Result<String, String> {
         let able = capabilities();
         let mut questions = Vec::new();
         if able.contains(Capability::FORM) {
-            let name = form("What is your name?", "name", text());
-            questions.push(("user_name".into(), Question::Form(name)));
+            questions.push(("user_name".into(), Question::Form(name())));
         }
         if able.contains(Capability::SAMPLING) {
-            let greeting = question("Generate a greeting", 50);
+            let greeting = Sampling::new("Generate a greeting", 50);
             questions.push(("greeting".into(), Question::Sampling(greeting)));
         }
         if questions.is_empty() {
@@ -71,9 +67,17 @@ impl Guest for Conformance {
     }
 }
 
-fn confirmed() -> Result<(), String> {
-    let confirm = form("Please confirm", "ok", Input::Boolean(None));
-    accepted(elicit("confirm", &confirm)).map(|_fields| ())
+fn name() -> Form {
+    Form::new("What is your name?").with(Field::text("name"))
+}
+
+fn confirmed() -> Result<String, String> {
+    let form = Form::new("Please confirm").with(Field::boolean("ok"));
+    let response = elicit("confirm", &form).map_err(unanswered)?;
+    match response.value("ok") {
+        Some(Value::Boolean(true)) => Ok("state-ok".into()),
+        _ => Err("it was not confirmed".into()),
+    }
 }
 
 fn listed(roots: Result<Vec<Root>, Unanswered>) -> Result<String, String> {
