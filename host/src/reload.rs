@@ -357,9 +357,13 @@ fn understand(
             .map_err(|cause| format!("its manifest cannot be used: {cause}"))?,
         None => Manifest::default(),
     };
+    let grants = manifest
+        .grants()
+        .map_err(|cause| format!("in its manifest, {cause}"))?;
     let program = compiler
         .load(&contents.wasm)
-        .map_err(|cause| cause.to_string())?;
+        .map_err(|cause| cause.to_string())?
+        .granted(grants);
     let (common, ceiling) = limits;
     let limits = manifest
         .limits

@@ -16,6 +16,7 @@ mod code_cache;
 mod deadline;
 mod engine;
 mod failure;
+mod grants;
 mod imports;
 mod limits;
 mod program;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 
 pub use call::Invocation;
 pub use failure::Failure;
+pub use grants::Grants;
 pub use limits::Limits;
 pub use program::{Compiler, Export, Identity, NotLoaded, Program};
 pub use questions::BadQuestion;

@@ -1,12 +1,16 @@
 //! The operator's word on one service, `mcp/<service>.toml`.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::num::NonZero;
 
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 
+use self::secrets::{Secrets, Source};
 use super::requirement::Stated;
-use crate::sandbox::Limits;
+use crate::sandbox::{Grants, Limits};
 use crate::units::{Bytes, Duration};
 use crate::value::NameCase;
 
@@ -18,6 +22,10 @@ pub(super) struct Manifest {
     pub(super) case: NameCase,
     /// What one call of it may use.
     pub(super) limits: GivenLimits,
+    /// The variables of its environment. `${secret.NAME}` in a value is that secret.
+    env: BTreeMap<String, String>,
+    /// Where the host finds the secrets that other values name.
+    secrets: BTreeMap<String, Source>,
     /// What it demands of the callers of its functions, by their names in WIT or JSON.
     pub(super) tools: BTreeMap<String, Stated>,
 }
@@ -76,6 +84,24 @@ impl Manifest {
         let text =
             std::str::from_utf8(bytes).map_err(|cause| format!("it is not UTF-8: {cause}"))?;
         toml::from_str(text).map_err(|cause| cause.to_string())
+    }
+
+    /// What it grants. Secrets are read now, so a manifest that names one that is not there changes
+    /// nothing.
+    pub(super) fn grants(&self) -> Result<Grants, String> {
+        let secrets = Secrets::find(&self.secrets)?;
+        let env = self.env.iter().map(|(name, value)| {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                return Err(format!("`env.{name}` is no variable of an environment"));
+            }
+            let value = secrets
+                .fill(value)
+                .map_err(|cause| format!("`env.{name}`: {cause}"))?;
+            Ok((name.clone(), value.expose_secret().to_owned()))
+        });
+        Ok(Grants {
+            env: env.collect::<Result<_, _>>()?,
+        })
     }
 }
 

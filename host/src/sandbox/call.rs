@@ -93,7 +93,10 @@ impl Sandbox {
             client,
             questions: Questions::default(),
             deadline: deadline.clone(),
-            wasi: WasiCtxBuilder::new().stderr(stderr.clone()).build(),
+            wasi: WasiCtxBuilder::new()
+                .stderr(stderr.clone())
+                .envs(&export.grants.env)
+                .build(),
             table: ResourceTable::new(),
             meter: Meter::new(&limits, usage.clone()),
         };

@@ -1,6 +1,7 @@
 //! A component, compiled and linked: what is made once, so that a call only has to instantiate.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
@@ -8,6 +9,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 use super::call::Call;
 use super::code_cache::CodeCache;
+use super::grants::Grants;
 use super::{NotStarted, Settings, engine, imports};
 
 /// Makes programs of components.
@@ -111,7 +113,11 @@ impl Ground {
                 .unwrap_or_default();
             NotLoaded::Import(format!("{cause:#}{other_version}"))
         })?;
-        Ok(Program { component, pre })
+        Ok(Program {
+            component,
+            pre,
+            grants: Arc::default(),
+        })
     }
 }
 
@@ -135,6 +141,7 @@ const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 pub struct Program {
     component: Component,
     pre: InstancePre<Call>,
+    grants: Arc<Grants>,
 }
 
 /// One function of a [`Program`], looked up once.
@@ -144,6 +151,7 @@ pub struct Export {
     pub(super) index: ComponentExportIndex,
     pub(super) results: usize,
     pub(super) identity: Option<Identity>,
+    pub(super) grants: Arc<Grants>,
 }
 
 /// Where a function takes the caller's identity.
@@ -180,6 +188,15 @@ pub enum NotLoaded {
 }
 
 impl Program {
+    /// The same program, with what it is granted. Without this, that is nothing.
+    #[must_use]
+    pub fn granted(self, grants: Grants) -> Self {
+        Self {
+            grants: Arc::new(grants),
+            ..self
+        }
+    }
+
     /// Looks up a function, in an exported interface by its full name
     /// (`acme:weather/weather@1.0.0`) or, without one, among the exports of the world itself.
     pub fn export(
@@ -201,6 +218,7 @@ impl Program {
             index,
             results: function.results().len(),
             identity,
+            grants: Arc::clone(&self.grants),
         })
     }
 }
