@@ -257,6 +257,75 @@ async fn the_development_issuer_serves_this_machine_only() {
 }
 
 #[tokio::test]
+async fn every_call_leaves_a_line_and_no_guest_can_forge_one() {
+    let folder = folder();
+    fs::copy(
+        component("guest_hostile"),
+        folder.path().join("mcp/hostile.wasm"),
+    )
+    .unwrap();
+    let (mut host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for name in ["printTricks", "nothing", "no\nsuch"] {
+        client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(crate::harness::call(1, name, serde_json::json!({})).to_string())
+            .send()
+            .await
+            .unwrap();
+    }
+    // All lines were written before the answers were.
+    host.start_kill().unwrap();
+    let mut log = String::new();
+    let mut stderr = host.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).await.unwrap();
+
+    assert!(
+        log.chars()
+            .all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')),
+        "{log:?}"
+    );
+    let calls: Vec<&str> = log
+        .lines()
+        .filter(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            words.next() == Some("INFO") && words.next() == Some("call")
+        })
+        .collect();
+    let field = |line: &str, name: &str| {
+        line.split(' ')
+            .find_map(|part| part.strip_prefix(&format!("{name}=")))
+            .map(str::to_owned)
+    };
+    let said: Vec<_> = calls
+        .iter()
+        .map(|line| ["service", "outcome", "reason"].map(|name| field(line, name)))
+        .collect();
+    let some = |text: &str| Some(format!("\"{text}\""));
+    assert_eq!(
+        said,
+        [
+            [some("hostile"), some("failed"), some("trapped")],
+            [some("hostile"), some("done"), None],
+            [None, some("refused"), some("-32602")],
+        ],
+        "{log}"
+    );
+    // What it printed is there, for the operator, on the line of its own service.
+    let printed = log.lines().find(|line| line.contains("]0;owned")).unwrap();
+    assert!(
+        printed.contains("service=hostile") && printed.contains("desrever"),
+        "{printed}"
+    );
+}
+
+#[tokio::test]
 async fn help_explains_every_flag() {
     let folder = folder();
     let output = run(cloister(folder.path()).arg("--help")).await;

@@ -8,6 +8,7 @@ mod discovery; // files that come, change and go
 mod endpoint; // what is answered to those who do not know the protocol
 mod failures; // tools that fail, and what callers are told
 mod harness; // a host, a folder, callers
+mod hostile; // tools that try what no tool may
 mod identity; // who is calling, and who is turned away
 mod library; // prompts, resources, templates, completions, content
 mod revisions; // clients of every age

@@ -96,6 +96,9 @@ impl Sandbox {
             wasi: WasiCtxBuilder::new()
                 .stderr(stderr.clone())
                 .envs(&export.grants.env)
+                // No address is allowed either, but a socket is one of the host's even before it has one.
+                .allow_tcp(false)
+                .allow_udp(false)
                 .build(),
             table: ResourceTable::new(),
             meter: Meter::new(&limits, usage.clone()),
