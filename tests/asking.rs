@@ -16,7 +16,7 @@ use cloister::sandbox::{self, Compiler, Failure, Invocation, Limits, Program, Sa
 use cloister::value::Val;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, pending, ready, select};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::harness::{cache, component};
 
@@ -107,7 +107,7 @@ impl Asker {
         );
         Self {
             program: compiler.load(&wasm).unwrap(),
-            sandbox: Sandbox::new(&compiler, auth.unwrap()).unwrap(),
+            sandbox: Sandbox::new(&compiler, auth.unwrap(), watch::channel(false).1).unwrap(),
         }
     }
 

@@ -326,6 +326,62 @@ async fn every_call_leaves_a_line_and_no_guest_can_forge_one() {
 }
 
 #[tokio::test]
+async fn what_is_in_progress_when_the_host_stops_is_answered() {
+    let folder = folder();
+    fs::copy(
+        component("guest_hostile"),
+        folder.path().join("mcp/hostile.wasm"),
+    )
+    .unwrap();
+    let (mut host, banner) = start(
+        cloister(folder.path())
+            .args(["--listen", "127.0.0.1:0"])
+            .env("CLOISTER_GRACE", "100ms"),
+    )
+    .await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let call = client
+        .post(url)
+        .header("content-type", "application/json")
+        .body(crate::harness::call(1, "sleep", serde_json::json!({})).to_string())
+        .send();
+    let call = tokio::spawn(call);
+    let health = url.replace("/mcp", "/health");
+    loop {
+        let health: Value = client
+            .get(&health)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        if health["open"]["calls"] == 1 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let signal = Command::new("kill")
+        .args(["-TERM", &host.id().unwrap().to_string()])
+        .status();
+    assert!(signal.await.unwrap().success());
+
+    let answer: Value = call.await.unwrap().unwrap().json().await.unwrap();
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(
+        text(&answer["result"]),
+        "the tool `sleep` of the service `hostile` gave no result: it was stopped with the server, which is going away; try again in a moment"
+    );
+    let ended = tokio::time::timeout(PATIENCE, host.wait()).await.unwrap();
+    assert!(ended.unwrap().success());
+}
+
+#[tokio::test]
 async fn help_explains_every_flag() {
     let folder = folder();
     let output = run(cloister(folder.path()).arg("--help")).await;

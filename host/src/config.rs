@@ -21,6 +21,9 @@ pub use listen::Listen;
 /// How long a session is kept that nobody uses, unless the operator says otherwise.
 const SESSION_IDLE: std::time::Duration = std::time::Duration::from_mins(30);
 
+/// How long what is in progress may take to finish when the host stops.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// The shortest secret that seals anything.
 const SHORTEST_KEY: usize = 32;
 
@@ -57,6 +60,8 @@ pub struct Config {
     pub calls: u32,
     /// The largest body of a request, in bytes.
     pub body: usize,
+    /// How long what is in progress may take to finish when the host stops.
+    pub grace: std::time::Duration,
     /// How many sessions of older clients there may be.
     pub sessions: usize,
     /// How long such a session is kept that nobody uses.
@@ -103,6 +108,7 @@ impl Config {
             body: reader
                 .parsed::<Bytes>("limits.body")
                 .map_or(4 << 20, |bytes| bytes.0),
+            grace: reader.time("grace", GRACE),
             sessions: reader.count("limits.sessions", 1_000_000, 10_000),
             session_idle: reader
                 .parsed::<Duration>("limits.session_idle")

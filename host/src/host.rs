@@ -24,8 +24,8 @@ use crate::protocol::{self, Protocol, SessionLimits};
 use crate::reload::{self, Reload};
 use crate::sandbox::{self, Compiler, Sandbox};
 
-/// How long requests in progress may take to finish when the host stops.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long answers may take on their way when the host has stopped.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long the token in the banner is good.
 const BANNER_TOKEN: Duration = Duration::from_hours(12);
@@ -46,6 +46,7 @@ pub struct Host {
     issuer: Option<DevelopmentIssuer>,
     auth: Auth,
     stop: watch::Sender<bool>,
+    end: watch::Sender<bool>,
     servers: JoinSet<io::Result<()>>,
     reload: JoinHandle<()>,
 }
@@ -109,7 +110,8 @@ impl Host {
             slots: config.calls,
             cache: config.cache_dir.clone(),
         })?);
-        let sandbox = Sandbox::new(&compiler, auth.clone())?;
+        let end = watch::Sender::new(false);
+        let sandbox = Sandbox::new(&compiler, auth.clone(), end.subscribe())?;
 
         let (publisher, catalogs) = catalog::empty();
         let reload = Reload::new(
@@ -180,6 +182,7 @@ impl Host {
             issuer,
             auth,
             stop,
+            end,
             servers,
             reload,
         })
@@ -207,8 +210,8 @@ impl Host {
         let _ended = first_pass.wait_for(|done| *done).await;
     }
 
-    /// Serves until `shutdown` resolves. Then nothing new is taken, and what is in progress has a
-    /// grace period to finish.
+    /// Serves until `shutdown` resolves. Then nothing new is taken, what is in progress has a grace
+    /// period to finish, and the rest is ended with an answer that says so.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             () = shutdown => {}
@@ -217,13 +220,23 @@ impl Host {
             }
         }
         self.stop.send_replace(true);
-        let drained = async { while self.servers.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, drained).await.is_err() {
-            tracing::warn!(
-                "requests were still in progress after {} s and were cut off",
-                GRACE.as_secs()
-            );
+        if self.drained(self.config.grace).await {
+            return;
         }
+        tracing::warn!(
+            "requests were still in progress after {} ms and are ended",
+            self.config.grace.as_millis()
+        );
+        self.end.send_replace(true);
+        if !self.drained(LAST_WORDS).await {
+            tracing::warn!("clients that do not take their answers are cut off");
+        }
+    }
+
+    /// Whether all connections have ended in time.
+    async fn drained(&mut self, time: Duration) -> bool {
+        let drained = async { while self.servers.join_next().await.is_some() {} };
+        tokio::time::timeout(time, drained).await.is_ok()
     }
 
     /// What a person who starts the host wants to know: where it is, what it serves, and a call

@@ -29,6 +29,8 @@ pub mod client;
 use std::io;
 use std::path::PathBuf;
 
+use tokio::sync::watch;
+
 pub use call::Invocation;
 pub use failure::Failure;
 pub use grants::Grants;
@@ -45,6 +47,8 @@ use engine::Ticker;
 pub struct Sandbox {
     auth: Auth,
     admission: Admission,
+    /// Becomes true when nothing may run any longer.
+    end: watch::Receiver<bool>,
     _ticker: Ticker,
 }
 
@@ -82,12 +86,18 @@ pub enum NotStarted {
 }
 
 impl Sandbox {
-    /// Starts the clock. The sandbox runs what this compiler loads, and nothing else.
-    pub fn new(compiler: &Compiler, auth: Auth) -> Result<Self, NotStarted> {
+    /// Starts the clock. The sandbox runs what this compiler loads, and nothing else, until `end`
+    /// becomes true.
+    pub fn new(
+        compiler: &Compiler,
+        auth: Auth,
+        end: watch::Receiver<bool>,
+    ) -> Result<Self, NotStarted> {
         Ok(Self {
             _ticker: Ticker::start(compiler.engines()).map_err(NotStarted::Ticker)?,
             admission: Admission::new(compiler.slots()),
             auth,
+            end,
         })
     }
 

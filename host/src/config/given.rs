@@ -18,7 +18,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 32] = [
+pub const SETTINGS: [Setting; 33] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -26,6 +26,7 @@ pub const SETTINGS: [Setting; 32] = [
     of("production", "CLOISTER_PRODUCTION"),
     of("public_url", "CLOISTER_PUBLIC_URL"),
     of("allowed_origins", "CLOISTER_ALLOWED_ORIGINS"),
+    of("grace", "CLOISTER_GRACE"),
     of("state_keys", "CLOISTER_STATE_KEYS"),
     of("log", "CLOISTER_LOG"),
     of("log_format", "CLOISTER_LOG_FORMAT"),

@@ -126,7 +126,8 @@ impl Protocol {
                 Era::Legacy(_) => NotRun::Failed(unable.to_string()),
             },
             Failure::Busy => NotRun::Refused(Error::busy(&failure.to_string())),
-            Failure::OutOfTime { .. }
+            Failure::Stopping
+            | Failure::OutOfTime { .. }
             | Failure::OutOfCpu { .. }
             | Failure::OutOfMemory { .. }
             | Failure::OutputTooLarge { .. }

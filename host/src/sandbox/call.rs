@@ -68,6 +68,19 @@ impl Sandbox {
         arguments: Vec<Val>,
         invocation: Invocation,
     ) -> Result<Vec<Val>, Failure> {
+        let mut end = self.end.clone();
+        tokio::select! {
+            outcome = self.call_in_time(export, arguments, invocation) => outcome,
+            Ok(_) = end.wait_for(|end| *end) => Err(Failure::Stopping),
+        }
+    }
+
+    async fn call_in_time(
+        &self,
+        export: &Export,
+        arguments: Vec<Val>,
+        invocation: Invocation,
+    ) -> Result<Vec<Val>, Failure> {
         let Invocation {
             service,
             caller,

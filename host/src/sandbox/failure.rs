@@ -16,6 +16,9 @@ pub enum Failure {
     /// No slot came free in time.
     #[error("the server is busy: every place for a call is taken; try again in a moment")]
     Busy,
+    /// The host is stopping.
+    #[error("it was stopped with the server, which is going away; try again in a moment")]
+    Stopping,
     /// The deadline passed.
     #[error("it was stopped after {}, the longest a call of it may take", seconds(*limit))]
     OutOfTime {
@@ -78,6 +81,7 @@ impl Failure {
             | Self::Exited { detail, .. }
             | Self::Trapped { detail, .. } => Some(detail),
             Self::Busy
+            | Self::Stopping
             | Self::OutOfTime { .. }
             | Self::OutOfCpu { .. }
             | Self::OutputTooLarge { .. }
@@ -91,6 +95,7 @@ impl Failure {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Busy => "busy",
+            Self::Stopping => "stopping",
             Self::OutOfTime { .. } => "out_of_time",
             Self::OutOfCpu { .. } => "out_of_cpu",
             Self::OutOfMemory { .. } => "out_of_memory",
