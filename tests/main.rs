@@ -17,3 +17,4 @@ mod strange; // components that others made
 mod tags; // what authors say beyond types
 mod tools; // what a tool looks like from outside, and calling it
 mod types; // every WIT type, and what callers may make of it
+mod waiting; // asynchronous functions

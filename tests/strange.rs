@@ -125,7 +125,7 @@ async fn imports_of_what_is_not_there_are_named() {
     .unwrap();
     for (import, is_other_version) in [
         ("acme:db/query@1.0.0", false),
-        ("wasi:clocks/monotonic-clock@0.3.0", true),
+        ("wasi:clocks/monotonic-clock@0.4.0", true),
         ("wasi:nn/graph@0.2.0", false),
         ("cloister:mcp/auth@0.2.0", true),
     ] {

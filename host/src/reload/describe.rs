@@ -264,10 +264,7 @@ impl Reader<'_> {
         words: Option<&Function>,
     ) -> Result<Offer, Refused> {
         match function.kind {
-            FunctionKind::Freestanding => {}
-            FunctionKind::AsyncFreestanding => {
-                return Err(Refused::Because("async functions are not run yet".into()));
-            }
+            FunctionKind::Freestanding | FunctionKind::AsyncFreestanding => {}
             FunctionKind::Method(_)
             | FunctionKind::AsyncMethod(_)
             | FunctionKind::Static(_)

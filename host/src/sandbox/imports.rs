@@ -13,10 +13,13 @@ use super::bindings::cloister::mcp;
 use super::call::Call;
 
 /// A linker that has all of them. WASI comes with nothing behind it: no files, no environment, no
-/// network.
-pub(super) fn linker(engine: &Engine) -> Result<Linker<Call>> {
+/// network. On an engine for concurrent components there is WASI 0.3 beside 0.2.
+pub(super) fn linker(engine: &Engine, concurrent: bool) -> Result<Linker<Call>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    if concurrent {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    }
     mcp::auth::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     mcp::client::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     mcp::content::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;

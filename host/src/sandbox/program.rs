@@ -71,11 +71,14 @@ impl Compiler {
             Some(_) | None => return Err(NotLoaded::NotWasm),
         }
         match self.plain.load(wasm) {
-            // The plain engine takes a component with a stream in it for an invalid one.
-            Err(NotLoaded::Invalid(cause)) => match self.concurrent.load(wasm) {
-                Err(NotLoaded::Invalid(_)) => Err(NotLoaded::Invalid(cause)),
-                other => other,
-            },
+            // The plain engine takes a component with a stream in it for an invalid one, and has no
+            // WASI 0.3 for it to import.
+            Err(cause @ (NotLoaded::Invalid(_) | NotLoaded::Import(_))) => {
+                match self.concurrent.load(wasm) {
+                    Err(NotLoaded::Invalid(_) | NotLoaded::Import(_)) => Err(cause),
+                    other => other,
+                }
+            }
             other => other,
         }
     }
@@ -85,7 +88,7 @@ impl Ground {
     fn new(settings: &Settings, slots: u32, concurrent: bool) -> Result<Self, NotStarted> {
         let refused = |cause| NotStarted::Engine { slots, cause };
         let engine = engine::engine(slots, concurrent).map_err(refused)?;
-        let linker = imports::linker(&engine).map_err(refused)?;
+        let linker = imports::linker(&engine, concurrent).map_err(refused)?;
         let open = |path: &PathBuf| {
             CodeCache::open(path, &engine).map_err(|cause| NotStarted::Cache {
                 path: path.clone(),
@@ -124,13 +127,21 @@ impl Ground {
 /// What this host has of a package, for a component that wants another version of it.
 fn provided_instead(import: &str) -> Option<String> {
     let (name, version) = import.split_once('@')?;
-    [("wasi:", "0.2."), ("cloister:mcp/", "0.1.")]
-        .into_iter()
-        .find(|(package, provided)| name.starts_with(package) && !version.starts_with(provided))
-        .map(|(package, provided)| {
-            let package = package.trim_end_matches([':', '/']);
-            format!("; this host provides `{package}` in versions {provided}x")
-        })
+    [
+        ("wasi:", &["0.2.", "0.3."][..]),
+        ("cloister:mcp/", &["0.1."]),
+    ]
+    .into_iter()
+    .find(|(package, provided)| {
+        name.starts_with(package) && !provided.iter().any(|it| version.starts_with(it))
+    })
+    .map(|(package, provided)| {
+        let package = package.trim_end_matches([':', '/']);
+        format!(
+            "; this host provides `{package}` in versions {}x",
+            provided.join("x and ")
+        )
+    })
 }
 
 /// How every component begins.
