@@ -45,8 +45,8 @@ enum Command {
 )]
 #[derive(Args)]
 struct Settings {
-    /// Serves the program that started this one, over standard input and output; listens nowhere,
-    /// whatever other settings say of that. Its token is in the environment: CLOISTER_TOKEN
+    /// Serves the program that started this one, over standard input and output, and listens nowhere,
+    /// whatever PORT and CLOISTER_LISTEN say [environment: CLOISTER_TOKEN for the token of its requests]
     #[arg(long, conflicts_with = "listen")]
     stdio: bool,
     /// Where to listen [environment: CLOISTER_LISTEN; PORT for the port alone] [default: localhost:3000]

@@ -136,7 +136,9 @@ async fn write(mut output: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<
 }
 
 fn too_long(longest: usize) -> Vec<u8> {
-    let message = format!("the line has more than {longest} bytes, the limit of this server");
+    let message = format!(
+        "the line has more than {longest} bytes, the limit of this server; CLOISTER_BODY raises it"
+    );
     let error = json!({ "jsonrpc": "2.0", "error": { "code": -32600, "message": message } });
     error.to_string().into_bytes()
 }
