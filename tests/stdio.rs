@@ -351,6 +351,29 @@ async fn a_request_can_be_cancelled_in_both_eras() {
 }
 
 #[tokio::test]
+async fn one_request_too_many_is_refused_until_another_ends() {
+    let folder = folder();
+    let mut client = Client::start(&folder, &[]);
+    let listen = |id: u64| request(id, "subscriptions/listen", json!({}));
+    for id in 0..256 {
+        client.say(listen(id)).await;
+        let acknowledged = client.hear().await;
+        assert!(acknowledged["error"].is_null(), "{acknowledged}");
+    }
+    let refused = client.ask(listen(256)).await;
+    insta::assert_json_snapshot!(refused["error"]);
+    client.say(cancelled(7)).await;
+    loop {
+        client.say(listen(256)).await;
+        if client.hear().await["error"].is_null() {
+            break;
+        }
+    }
+    // Each is answered, and its end is told.
+    assert_eq!(client.end().await.len(), 2 * 256);
+}
+
+#[tokio::test]
 async fn a_client_that_has_gone_is_not_waited_for() {
     let folder = folder();
     // It has nothing more to say.
