@@ -25,10 +25,11 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
         &["auth", "catalog", "digest", "sandbox", "value"],
     ),
     ("http", &["auth", "catalog", "protocol"]),
+    ("stdio", &["protocol"]),
     (
         "host",
         &[
-            "auth", "catalog", "config", "http", "issuer", "protocol", "reload", "sandbox",
+            "auth", "catalog", "config", "http", "issuer", "protocol", "reload", "sandbox", "stdio",
         ],
     ),
     (
