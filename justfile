@@ -63,7 +63,7 @@ conformance *ARGS: build-guests
 test-deep:
     PROPTEST_CASES=10000 cargo test --workspace --lib
 
-# give a target (decode, describe) whatever bytes a fuzzer finds, for as many seconds (needs a C++ compiler)
+# give a target (decode, describe, endpoint) whatever bytes a fuzzer finds, for as many seconds (needs a C++ compiler)
 fuzz TARGET SECONDS="600":
     #!/usr/bin/env bash
     set -euo pipefail

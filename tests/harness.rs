@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cloister::catalog::Catalog;
 use cloister::config::{Config, Flag, Given};
@@ -236,16 +236,37 @@ impl TestHost {
         method: &str,
         params: Value,
     ) -> Reply {
-        let name = params["name"].as_str().map(str::to_owned);
         let (headers, body) = modern(method, params);
-        let mut headers: Vec<(&str, &str)> = headers
+        let headers: Vec<(&str, &str)> = headers
             .iter()
             .map(|(name, value)| (*name, &**value))
             .collect();
-        if let Some(name) = &name {
-            headers.push(("mcp-name", name));
-        }
         self.send_with(token, &headers, body.to_string()).await
+    }
+
+    /// What is open at this moment, as `/health` says.
+    pub(crate) async fn open(&self, what: &str) -> u64 {
+        let reply = self.client.get(self.url_of("/health")).send().await;
+        let health: Value = reply.unwrap().json().await.unwrap();
+        health["open"][what].as_u64().unwrap()
+    }
+
+    /// Waits until so many are open, and says how long that took.
+    pub(crate) async fn until_open(&self, what: &str, wanted: u64) -> Duration {
+        let start = Instant::now();
+        loop {
+            let open = self.open(what).await;
+            if open == wanted {
+                return start.elapsed();
+            }
+            assert!(start.elapsed() < PATIENCE, "{open} {what}, not {wanted}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Stops the host as an operator does.
+    pub(crate) async fn stop(self) {
+        self.host.run(std::future::ready(())).await;
     }
 }
 
@@ -253,16 +274,28 @@ fn names(catalog: &Catalog) -> Vec<String> {
     catalog.tools().map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The headers and the body of a request of revision 2026-07-28.
+/// The headers and the body of a request of revision 2026-07-28, from a client that can be asked nothing
+/// unless the params say more.
 pub(crate) fn modern(method: &str, mut params: Value) -> (Vec<(&'static str, String)>, Value) {
     let meta = &mut params["_meta"];
     meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
-    meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    let capabilities = &mut meta["io.modelcontextprotocol/clientCapabilities"];
+    if capabilities.is_null() {
+        *capabilities = json!({});
+    }
+    let mut headers = vec![
+        ("mcp-protocol-version", "2026-07-28".to_owned()),
+        ("mcp-method", method.to_owned()),
+    ];
+    let subject = [&params["name"], &params["uri"]];
+    headers.extend(
+        subject
+            .iter()
+            .find_map(|subject| subject.as_str())
+            .map(|subject| ("mcp-name", subject.to_owned())),
+    );
     (
-        vec![
-            ("mcp-protocol-version", "2026-07-28".to_owned()),
-            ("mcp-method", method.to_owned()),
-        ],
+        headers,
         json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }),
     )
 }

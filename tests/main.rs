@@ -2,19 +2,26 @@
 
 mod asking; // what guests tell and ask their clients, without a protocol
 mod auth_service; // refreshing tokens through a tool
+mod client; // a client that sees every byte of its streams
 mod commands; // the binary: banner, flags, mistakes
 mod concurrency; // many callers at once, while services are replaced
 mod discovery; // files that come, change and go
 mod endpoint; // what is answered to those who do not know the protocol
 mod failures; // tools that fail, and what callers are told
 mod harness; // a host, a folder, callers
+mod headers; // what a request of 2026-07-28 must carry
 mod hostile; // tools that try what no tool may
 mod identity; // who is calling, and who is turned away
 mod library; // prompts, resources, templates, completions, content
+mod pages; // long lists
+mod questions; // what a tool asks, and the client answers
 mod revisions; // clients of every age
 mod scopes; // who may call, of those who are known
+mod sessions; // what outlives a request of an older client
 mod stdio; // clients that start a process
 mod strange; // components that others made
+mod streams; // what is told on the way, cancelled, lost and read again
+mod subscriptions; // who is told what changes
 mod tags; // what authors say beyond types
 mod tools; // what a tool looks like from outside, and calling it
 mod types; // every WIT type, and what callers may make of it

@@ -1,26 +1,15 @@
 //! Clients of every age.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestHost, modern, text};
+use crate::client::{Session, initialize};
+use crate::harness::{TestHost, call, modern, text};
 
 const LEGACY: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
 async fn demo() -> TestHost {
     TestHost::serving(&[("demo", "cloister_demo")]).await
-}
-
-fn initialize(version: &str) -> Value {
-    json!({
-        "jsonrpc": "2.0",
-        "id": 0,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": version,
-            "capabilities": {},
-            "clientInfo": { "name": "test", "version": "1" },
-        },
-    })
 }
 
 #[tokio::test]
@@ -29,7 +18,7 @@ async fn a_client_that_opens_with_initialize_is_served_in_its_revision() {
     let token = host.token("user_ada");
     for version in LEGACY {
         let opened = host
-            .send_with(None, &[], initialize(version).to_string())
+            .send_with(None, &[], initialize(version, json!({})).to_string())
             .await;
         assert_eq!(opened.status, 200);
         let opened = opened.json();
@@ -71,7 +60,7 @@ async fn a_client_that_opens_with_initialize_is_served_in_its_revision() {
         assert_eq!(echo["outputSchema"].is_object(), version != "2025-03-26");
         assert!(list["result"].get("resultType").is_none());
 
-        let call = crate::harness::call(2, "echo", json!({ "message": "hi" }));
+        let call = call(2, "echo", json!({ "message": "hi" }));
         let result = host
             .send_with(Some(&token), &header, call.to_string())
             .await
@@ -90,7 +79,7 @@ async fn initialize_offers_what_is_there_for_a_revision_that_is_not() {
     let host = demo().await;
     for version in ["2024-11-05", "2026-07-28", "tomorrow"] {
         let opened = host
-            .send_with(None, &[], initialize(version).to_string())
+            .send_with(None, &[], initialize(version, json!({})).to_string())
             .await
             .json();
         assert_eq!(
@@ -208,6 +197,7 @@ async fn the_name_in_the_header_must_be_that_in_the_body() {
             .iter()
             .map(|(name, value)| (*name, &**value))
             .collect();
+        headers.retain(|(name, _)| *name != "mcp-name");
         headers.extend(name.map(|name| ("mcp-name", name)));
         let reply = host
             .send_with(Some(&token), &headers, body.to_string())
@@ -236,4 +226,133 @@ async fn what_a_revision_does_not_have_is_not_found() {
         .await;
     assert_eq!(reply.status, 200);
     assert_eq!(reply.json()["error"]["code"], -32601);
+}
+
+#[tokio::test]
+async fn what_a_revision_does_not_know_is_left_out() {
+    let host = TestHost::serving(&[("library", "guest_library"), ("plain", "guest_plain")]).await;
+    for version in LEGACY {
+        let session = Session::open(&host, version, json!({})).await;
+        let mut answers = Vec::new();
+        for (method, params) in [
+            ("tools/list", json!({})),
+            ("prompts/list", json!({})),
+            ("resources/list", json!({})),
+            ("resources/templates/list", json!({})),
+            (
+                "tools/call",
+                json!({ "name": "mirror", "arguments": { "at": { "x": 1, "y": 2 } } }),
+            ),
+            (
+                "tools/call",
+                json!({ "name": "about", "arguments": { "title": "Moonfleet" } }),
+            ),
+            (
+                "tools/call",
+                json!({ "name": "blurb", "arguments": { "title": "Moonfleet" } }),
+            ),
+            (
+                "prompts/get",
+                json!({ "name": "review", "arguments": { "book": "Moonfleet", "stars": "5" } }),
+            ),
+            (
+                "resources/read",
+                json!({ "uri": "library://books/Moonfleet" }),
+            ),
+            ("resources/read", json!({ "uri": "library://books/Mars" })),
+            (
+                "completion/complete",
+                json!({
+                    "ref": { "type": "ref/prompt", "name": "review" },
+                    "argument": { "name": "tone", "value": "p" },
+                }),
+            ),
+        ] {
+            let answer = session.ask(method, params).await;
+            let outcome = answer.get("result").or(answer.get("error")).cloned();
+            answers.push(json!({ method: outcome }));
+        }
+        insta::assert_json_snapshot!(format!("lists_and_calls_of_{version}"), answers);
+    }
+}
+
+#[tokio::test]
+async fn batches_belong_to_one_revision() {
+    let host = TestHost::serving(&[("plain", "guest_plain")]).await;
+    let march = Session::open(&host, "2025-03-26", json!({})).await;
+    let list = json!({ "jsonrpc": "2.0", "id": "a", "method": "tools/list" });
+    let heard = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let answered = json!({ "jsonrpc": "2.0", "id": 9, "result": {} });
+    let sum = call(2, "sum", json!({ "terms": [1, 2] }));
+    let nothing = json!({ "jsonrpc": "2.0", "id": 3, "method": "nothing" });
+
+    let reply = march
+        .post(&json!([list, heard, sum, nothing, answered]))
+        .await;
+    assert_eq!(reply.status(), 200);
+    let answers: Value = reply.json().await.unwrap();
+    let answers = answers.as_array().unwrap();
+    let ids: Vec<&Value> = answers.iter().map(|answer| &answer["id"]).collect();
+    assert_eq!(ids, [&json!("a"), &json!(2), &json!(3)]);
+    assert_eq!(text(&answers[1]["result"]), r#"{"result":3}"#);
+    assert_eq!(answers[2]["error"]["code"], -32601);
+
+    let reply = march.post(&json!([heard, answered])).await;
+    assert_eq!(
+        (reply.status().as_u16(), reply.text().await.unwrap()),
+        (202, String::new())
+    );
+    // A client that names no revision is of this one.
+    let reply = host.send_with(None, &[], json!([list]).to_string()).await;
+    assert_eq!(reply.json()[0]["id"], "a");
+
+    let (_, modern) = modern("tools/list", json!({}));
+    let many = vec![heard.clone(); 101];
+    for wrong in [
+        json!([]),
+        json!([list, initialize("2025-03-26", json!({}))]),
+        json!([list, modern]),
+        json!([list, 5]),
+        json!([list, [list]]),
+        json!([list, { "jsonrpc": "2.0", "id": null, "method": "ping" }]),
+        json!(many),
+    ] {
+        let reply = march.post(&wrong).await;
+        assert_eq!(reply.status(), 400, "{wrong}");
+        let error: Value = reply.json().await.unwrap();
+        assert_eq!(error["error"]["code"], -32600, "{error}");
+    }
+    for version in ["2025-06-18", "2025-11-25"] {
+        let session = Session::open(&host, version, json!({})).await;
+        for batch in [json!([list]), json!([heard])] {
+            let reply = session.post(&batch).await;
+            assert_eq!(reply.status(), 400);
+            let error: Value = reply.json().await.unwrap();
+            assert_eq!(error["error"]["code"], -32600, "{error}");
+        }
+    }
+    let reply = host
+        .send_with(
+            None,
+            &[("mcp-protocol-version", "2026-07-28")],
+            json!([list]).to_string(),
+        )
+        .await;
+    assert_eq!(reply.status, 400);
+
+    // One stream, if that is what the client takes.
+    let request = march
+        .request(Method::POST)
+        .header("accept", "text/event-stream");
+    let request = request.header("content-type", "application/json");
+    let reply = request
+        .body(json!([sum, list]).to_string())
+        .send()
+        .await
+        .unwrap();
+    let text = reply.text().await.unwrap();
+    assert!(
+        text.starts_with("event: message\ndata: [{") && text.ends_with("}]\n\n"),
+        "{text}"
+    );
 }

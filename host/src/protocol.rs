@@ -231,7 +231,12 @@ impl Protocol {
             None => Reply::Stream(self.unasked(&session)),
             Some(last_event) => match session.resume(last_event) {
                 Some(events) => Reply::Stream(events),
-                None => Reply::Stream(self.unasked(&session)),
+                None => Reply::Answer(
+                    Error::invalid_request(
+                        "the stream of the event in `Last-Event-ID` is not kept any more; send the request again, or open a stream without it",
+                    )
+                    .answer(None),
+                ),
             },
         }
     }
@@ -259,10 +264,7 @@ impl Protocol {
                 Ok(session)
             }
             Named::Unknown => Err(Error::no_session().answer(None)),
-            Named::None => Err(Error::invalid_request(
-                "streams of their own belong to sessions: `Mcp-Session-Id` is missing",
-            )
-            .answer(None)),
+            Named::None => Err(Error::needs_session().answer(None)),
         }
     }
 
@@ -357,6 +359,9 @@ impl Protocol {
             )
             .answer(None);
         }
+        if let Named::Unknown = origin.session {
+            return Error::no_session().answer(None);
+        }
         let answers = messages.iter().map(|message| self.message(message, origin));
         Answer::batch(join_all(answers).await)
     }
@@ -376,7 +381,7 @@ impl Protocol {
         if is_lost && matches!(era, Era::Legacy(_)) && request.method != "initialize" {
             return Err(Error::no_session());
         }
-        let credentials = identity::credentials(request, origin.bearer.clone());
+        let credentials = identity::credentials(request, origin.bearer.clone())?;
         let caller = match self.auth.identify(&credentials).await {
             Ok(caller) => caller,
             Err(denied) => {
@@ -405,11 +410,7 @@ impl Protocol {
             return Err(Error::no_session());
         }
         let (handle, registration) = AbortHandle::new_pair();
-        let Some(_running) = session.running(request.id, handle) else {
-            return Err(Error::invalid_request(
-                "another request of this `id` is in progress, or too many of this session are",
-            ));
-        };
+        let _running = session.running(request.id, handle)?;
         Abortable::new(self.dispatch(request, context), registration)
             .await
             .unwrap_or_else(|_aborted| {

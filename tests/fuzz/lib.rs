@@ -6,6 +6,7 @@
 mod components;
 pub mod decode;
 pub mod describe;
+pub mod endpoint;
 mod shapes;
 mod source;
 

@@ -47,6 +47,11 @@ fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Response {
         Kind::NoSuchMethod | Kind::NoSession => {
             body(StatusCode::NOT_FOUND, answer.body, Form::Json)
         }
+        Kind::NeedsSession => allow_post(body(
+            StatusCode::METHOD_NOT_ALLOWED,
+            answer.body,
+            Form::Json,
+        )),
         Kind::NeedsStream => body(StatusCode::NOT_ACCEPTABLE, answer.body, Form::Json),
         Kind::Busy => {
             let mut busy = body(StatusCode::SERVICE_UNAVAILABLE, answer.body, Form::Json);
@@ -105,10 +110,13 @@ pub(super) fn header_mismatch(message: &str) -> Response {
 
 /// The endpoint takes one method.
 pub(super) fn method_not_allowed() -> Response {
-    let mut response = refusal(
+    allow_post(refusal(
         StatusCode::METHOD_NOT_ALLOWED,
-        "send each message with POST; GET and DELETE belong to sessions, which `Mcp-Session-Id` names",
-    );
+        "send each message with POST; GET and DELETE belong to sessions",
+    ))
+}
+
+fn allow_post(mut response: Response) -> Response {
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("POST"));

@@ -33,7 +33,9 @@ pub(super) async fn post(State(endpoint): State<Arc<Endpoint>>, request: Request
 /// Opens the stream of a session.
 pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
     let stream = async |of: Session| {
-        if form(&headers)? == Form::Json {
+        // Whether there is anything to open comes first.
+        let takes = matches!(form(&headers), Ok(Form::Either | Form::Events));
+        if of.declared.session.is_some() && !takes {
             return Err(answer::refusal(
                 StatusCode::NOT_ACCEPTABLE,
                 "`Accept` must allow text/event-stream",
@@ -88,15 +90,10 @@ struct Session {
     bearer: Option<Bearer>,
 }
 
-/// Reads a request that is about a session. Without one, its method is not allowed: revision 2026-07-28
-/// knows POST alone.
+/// Reads a request that is about a session.
 fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Session, Response> {
-    let declared = declared(headers, Form::Events)?;
-    if declared.session.is_none() {
-        return Err(answer::method_not_allowed());
-    }
     Ok(Session {
-        declared,
+        declared: declared(headers, Form::Events)?,
         bearer: bearer(endpoint, headers)?,
     })
 }

@@ -167,7 +167,7 @@ fn preflight(asked: &HeaderMap) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("POST, GET, OPTIONS"),
+        HeaderValue::from_static("POST, GET, DELETE, OPTIONS"),
     );
     if let Ok(allowed) = HeaderValue::try_from(allowed) {
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);

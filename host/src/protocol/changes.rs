@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -39,7 +40,7 @@ impl Changes {
     }
 
     /// How often each list has changed.
-    pub(super) fn lists(&self) -> Lists {
+    fn lists(&self) -> Lists {
         let served = self.catalogs.snapshot().changed();
         let announced = *self.announced.borrow();
         Lists {
@@ -68,26 +69,29 @@ impl Changes {
         }
     }
 
-    /// A listener that was told of these lists before.
-    pub(super) fn listen(self: &Arc<Self>, told: Lists) -> Listener {
+    /// A listener that is told of what changes from now on.
+    pub(super) fn listen(self: &Arc<Self>) -> Listener {
         Listener {
             served: self.catalogs.changes(),
             announced: self.announced.subscribe(),
-            updated: self.updated.subscribe(),
+            updates: self.updated.subscribe(),
             changes: Arc::clone(self),
-            told,
+            told: self.lists(),
+            updated: Updated::default(),
             last: None,
         }
     }
 }
 
-/// One that is told of changes.
+/// One that is told of changes. What happens while nobody asks it is told when somebody does.
 pub(super) struct Listener {
     changes: Arc<Changes>,
     served: watch::Receiver<u64>,
     announced: watch::Receiver<Lists>,
-    updated: broadcast::Receiver<Arc<str>>,
+    updates: broadcast::Receiver<Arc<str>>,
     told: Lists,
+    /// What was taken in and not told yet.
+    updated: Updated,
     last: Option<Instant>,
 }
 
@@ -126,53 +130,57 @@ impl Updated {
         })
     }
 
-    fn take(&mut self, received: Result<Arc<str>, broadcast::error::RecvError>) {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::These(uris) if uris.is_empty())
+    }
+
+    /// Takes one in. False if there is none, and none can come.
+    fn take(&mut self, received: Result<Arc<str>, TryRecvError>) -> bool {
         match (received, &mut *self) {
             (Ok(uri), Self::These(uris)) => {
                 uris.insert(uri);
             }
-            (Err(broadcast::error::RecvError::Lagged(_)), _) => *self = Self::Any,
-            (Ok(_), Self::Any) | (Err(broadcast::error::RecvError::Closed), _) => {}
+            (Ok(_), Self::Any) => {}
+            (Err(TryRecvError::Lagged(_)), _) => *self = Self::Any,
+            (Err(TryRecvError::Empty | TryRecvError::Closed), _) => return false,
         }
+        true
     }
 }
 
 impl Listener {
-    /// What the listener knows of the lists.
-    pub(super) fn told(&self) -> Lists {
-        self.told
-    }
-
-    /// Waits for the next change.
+    /// Waits for the next change. Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Changed {
         loop {
-            let mut changed = Changed::default();
-            if self.changes.lists() == self.told {
+            if self.updated.is_empty() && self.changes.lists() == self.told {
                 // The senders live as long as the listener, which holds them or the catalog's reader; if
                 // the catalog's writer is gone, what it served last stays.
                 tokio::select! {
                     Ok(()) = self.served.changed() => {}
                     Ok(()) = self.announced.changed() => {}
-                    received = self.updated.recv() => changed.updated.take(received),
+                    received = self.updates.recv() => {
+                        self.updated.take(received.map_err(|error| match error {
+                            RecvError::Lagged(missed) => TryRecvError::Lagged(missed),
+                            RecvError::Closed => TryRecvError::Closed,
+                        }));
+                    }
                 }
             }
             if let Some(last) = self.last {
                 // Whoever changes something again and again is told of together.
                 tokio::time::sleep_until(last + PAUSE).await;
             }
-            while let Ok(uri) = self.updated.try_recv() {
-                changed.updated.take(Ok(uri));
-            }
+            while self.updated.take(self.updates.try_recv()) {}
             let now = self.changes.lists();
-            changed.tools = now.tools != self.told.tools;
-            changed.prompts = now.prompts != self.told.prompts;
-            changed.resources = now.resources != self.told.resources;
+            let changed = Changed {
+                tools: now.tools != self.told.tools,
+                prompts: now.prompts != self.told.prompts,
+                resources: now.resources != self.told.resources,
+                updated: std::mem::take(&mut self.updated),
+            };
             self.told = now;
-            let is_something = changed.tools
-                || changed.prompts
-                || changed.resources
-                || !matches!(&changed.updated, Updated::These(uris) if uris.is_empty());
-            if is_something {
+            if changed.tools || changed.prompts || changed.resources || !changed.updated.is_empty()
+            {
                 self.last = Some(Instant::now());
                 return changed;
             }

@@ -165,7 +165,7 @@ impl Connection {
         ]);
         let notice = Event {
             id: None,
-            data: notification("notifications/cancelled", params),
+            data: notification("notifications/cancelled", Some(&params)),
         };
         events
             .chain(

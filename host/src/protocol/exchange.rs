@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::reply::Answer;
 
@@ -119,10 +120,12 @@ impl Exchange {
         }
     }
 
-    /// The reply, driven by whoever reads it.
+    /// The reply. What comes before the answer may be more than its reader takes, so from then on the work
+    /// goes on beside it, and ends in its own time; or at once, if the reader goes.
     pub(super) async fn reply(mut self) -> Reply {
         match self.next().await {
             Some(Said::Message(data)) => {
+                self.work = self.work.map(beside);
                 let first = stream::iter([Event { id: None, data }]);
                 Reply::Stream(first.chain(self.events()).boxed())
             }
@@ -139,4 +142,17 @@ impl Exchange {
         })
         .boxed()
     }
+}
+
+/// Work that goes on without being polled. Dropping it ends it.
+fn beside(work: Work) -> Work {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    Box::pin(async move {
+        match task.join_next().await {
+            Some(Ok(answer)) => answer,
+            // It was dropped, or panicked: there is no answer.
+            Some(Err(_)) | None => Answer::accepted(),
+        }
+    })
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::message::{Request, object, present};
 use super::meta::Era;
 use super::record::Outcome;
-use super::reply::Answer;
+use super::reply::{Answer, Error};
 use super::tools;
 use super::{Context, Protocol};
 use crate::auth::{Bearer, Credentials, Denied, Presented, Principal, Via, bearer};
@@ -17,7 +17,10 @@ use crate::catalog::{Catalog, Function};
 
 /// The token that the transport found, and for a call also the one in `params._meta`, which clients
 /// use that cannot set headers.
-pub(super) fn credentials(request: &Request<'_>, header: Option<Bearer>) -> Credentials {
+pub(super) fn credentials(
+    request: &Request<'_>,
+    header: Option<Bearer>,
+) -> Result<Credentials, Error> {
     #[derive(Deserialize)]
     struct Meta<'a> {
         #[serde(borrow, default, deserialize_with = "present")]
@@ -25,14 +28,13 @@ pub(super) fn credentials(request: &Request<'_>, header: Option<Bearer>) -> Cred
     }
     let meta = match request.params.meta {
         Some(meta) if request.method == "tools/call" => {
-            // A `_meta` that cannot be read was refused before.
-            object::<Meta<'_>>(meta.get()).map_or(Presented::Absent, |meta| {
-                bearer::from_meta(meta.authorization)
-            })
+            let meta: Meta<'_> = object(meta.get())
+                .map_err(|cause| Error::envelope(&format!("`_meta` is malformed: {cause}")))?;
+            bearer::from_meta(meta.authorization)
         }
         Some(_) | None => Presented::Absent,
     };
-    Credentials { header, meta }
+    Ok(Credentials { header, meta })
 }
 
 impl Protocol {

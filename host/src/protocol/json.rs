@@ -1,5 +1,6 @@
 //! Writing JSON: objects with members that may be missing, and the notifications of this server.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// An object of those members that there are. Texts move into it, however long they are.
@@ -15,13 +16,20 @@ pub(super) fn map<const N: usize>(members: [(&str, Option<Value>); N]) -> Map<St
         .collect()
 }
 
-/// A notification of this server. Params without members are left out.
-pub(super) fn notification(method: &str, params: Map<String, Value>) -> Vec<u8> {
-    let params = (!params.is_empty()).then_some(Value::Object(params));
-    let message = object([
-        ("jsonrpc", Some("2.0".into())),
-        ("method", Some(method.into())),
-        ("params", params),
-    ]);
-    message.to_string().into_bytes()
+/// A notification of this server, with its params if it has any.
+pub(super) fn notification(method: &str, params: Option<&impl Serialize>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Notification<'a, P> {
+        jsonrpc: &'static str,
+        method: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        params: Option<&'a P>,
+    }
+    let message = serde_json::to_vec(&Notification {
+        jsonrpc: "2.0",
+        method,
+        params,
+    });
+    // Members with names that are texts always serialize.
+    message.unwrap_or_default()
 }

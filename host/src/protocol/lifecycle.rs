@@ -69,7 +69,7 @@ impl Protocol {
             revision,
             able,
             context.caller.as_deref(),
-            self.changes.lists(),
+            self.changes.listen(),
         );
         let answer = Answer::result(
             request.id,

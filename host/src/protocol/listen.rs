@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::Protocol;
@@ -14,9 +15,6 @@ use super::json::{map, notification, object as written};
 use super::message::{Params, Request, object};
 use super::reply::{Answer, Error};
 use super::session::{InUse, MOST_SUBSCRIPTIONS, Session};
-
-/// Where every message of a subscription says which one it belongs to.
-const SUBSCRIPTION_KEY: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// The longest address that is watched.
 const LONGEST_URI: usize = 2_048;
@@ -73,6 +71,36 @@ impl Wanted {
     }
 }
 
+/// Where every message of a subscription says which one it belongs to.
+#[derive(Serialize)]
+struct Tag<'a> {
+    /// As the client wrote it.
+    #[serde(rename = "io.modelcontextprotocol/subscriptionId")]
+    of: &'a RawValue,
+}
+
+/// The result that ends a subscription.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ended<'a> {
+    result_type: &'a str,
+    #[serde(rename = "_meta")]
+    meta: Tag<'a>,
+}
+
+/// A notification of a subscription.
+fn tagged(of: &RawValue, method: &str, params: Map<String, Value>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Tagged<'a> {
+        #[serde(rename = "_meta")]
+        meta: Tag<'a>,
+        #[serde(flatten)]
+        params: Map<String, Value>,
+    }
+    let meta = Tag { of };
+    notification(method, Some(&Tagged { meta, params }))
+}
+
 fn updated(uri: &str) -> (&'static str, Map<String, Value>) {
     (
         "notifications/resources/updated",
@@ -105,14 +133,11 @@ impl Protocol {
             return Err(Error::busy_streams());
         };
         // Told before the acknowledgement, so that nothing after it is missed.
-        let mut listener = self.changes.listen(self.changes.lists());
-        let tagged = |mut params: Map<String, Value>| {
-            params.insert("_meta".into(), json!({ SUBSCRIPTION_KEY: request.id }));
-            params
-        };
-        let acknowledged = notification(
+        let mut listener = self.changes.listen();
+        let acknowledged = tagged(
+            request.id,
             "notifications/subscriptions/acknowledged",
-            tagged(map([("notifications", Some(wanted.accepted()))])),
+            map([("notifications", Some(wanted.accepted()))]),
         );
         let mut closing = self.closing.clone();
         let mut is_there = outlet.say(acknowledged).await;
@@ -122,13 +147,14 @@ impl Protocol {
                 _ = closing.wait_for(|closing| *closing) => break,
             };
             for (method, params) in wanted.notices(&changed) {
-                is_there = is_there && outlet.say(notification(method, tagged(params))).await;
+                is_there = is_there && outlet.say(tagged(request.id, method, params)).await;
             }
         }
-        Ok(Answer::result(
-            request.id,
-            &json!({ "resultType": "complete", "_meta": { SUBSCRIPTION_KEY: request.id } }),
-        ))
+        let ended = Ended {
+            result_type: "complete",
+            meta: Tag { of: request.id },
+        };
+        Ok(Answer::result(request.id, &ended))
     }
 
     /// What a session's client is told unasked, until it goes, another stream of its takes over, or the
@@ -149,29 +175,32 @@ impl Protocol {
         let Ok(_stream) = self.streams.try_acquire() else {
             return;
         };
-        let (this, mut newest) = session.listen();
-        // What changed while there was no stream is told first.
-        let mut listener = self.changes.listen(session.told());
+        let replaced = session.listen();
         let mut closing = self.closing.clone();
-        loop {
-            let changed = tokio::select! {
-                changed = listener.next() => changed,
-                _ = newest.wait_for(|newest| *newest != this) => return,
-                _ = closing.wait_for(|closing| *closing) => return,
-            };
-            session.tell(listener.told());
-            let watched = session.subscriptions();
-            let wanted = Wanted {
-                tools_list_changed: true,
-                prompts_list_changed: true,
-                resources_list_changed: true,
-                resource_subscriptions: watched,
-            };
-            for (method, params) in wanted.notices(&changed) {
-                if !outlet.say(notification(method, params)).await {
-                    return;
+        let telling = async {
+            // The stream before this one lets go of it.
+            let mut listener = session.listener.lock().await;
+            loop {
+                let changed = listener.next().await;
+                let wanted = Wanted {
+                    tools_list_changed: true,
+                    prompts_list_changed: true,
+                    resources_list_changed: true,
+                    resource_subscriptions: session.subscriptions(),
+                };
+                for (method, params) in wanted.notices(&changed) {
+                    let params = (!params.is_empty()).then_some(params);
+                    if !outlet.say(notification(method, params.as_ref())).await {
+                        return;
+                    }
                 }
             }
+        };
+        tokio::select! {
+            biased;
+            () = replaced => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+            () = telling => {}
         }
     }
 

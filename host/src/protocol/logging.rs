@@ -55,7 +55,7 @@ pub(super) fn message(
         ("logger", logger.map(Value::from)),
         ("data", Some(data)),
     ]);
-    Some(notification("notifications/message", params))
+    Some(notification("notifications/message", Some(&params)))
 }
 
 /// `logging/setLevel` (MCP 2025-11-25 and before). Without a session there is nowhere to remember it,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -48,6 +48,18 @@ struct Progress {
     /// A string or an integer, as the client wrote it.
     token: Box<RawValue>,
     last: Mutex<f64>,
+}
+
+/// The params of `notifications/progress`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    progress_token: &'a RawValue,
+    progress: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
 }
 
 /// How questions are answered.
@@ -184,14 +196,14 @@ impl Client for Peer {
             }
             *last = done;
         }
-        let params = map([
-            ("progressToken", Some(json!(&*progress.token))),
-            ("progress", Some(number(done))),
-            ("total", total.map(number)),
-            ("message", message.map(Value::from)),
-        ]);
+        let params = Told {
+            progress_token: &progress.token,
+            progress: number(done),
+            total: total.map(number),
+            message,
+        };
         self.outlet
-            .offer(notification("notifications/progress", params));
+            .offer(notification("notifications/progress", Some(&params)));
     }
 
     fn log(&self, level: Level, data: String, logger: Option<String>) {
@@ -273,7 +285,7 @@ impl Peer {
                     ("reason", Some("nobody answered in time".into())),
                 ]);
                 self.outlet
-                    .offer(notification("notifications/cancelled", params));
+                    .offer(notification("notifications/cancelled", Some(&params)));
                 Err(Unanswered::Late)
             }
         }

@@ -30,6 +30,8 @@ pub enum Kind {
     NoSuchMethod,
     /// The session is not there, or not the caller's; it must be opened anew.
     NoSession,
+    /// Only a session has that, and none was named.
+    NeedsSession,
     /// The client takes one JSON object, and the answer can only be a stream.
     NeedsStream,
     /// There is no place for the call; the client may try again in a moment.
@@ -164,6 +166,15 @@ impl Error {
             -32600,
             Kind::NoSession,
             "there is no such session: it ended, or belongs to another caller; open one with `initialize`",
+        )
+    }
+
+    /// What was asked for belongs to a session.
+    pub(super) fn needs_session() -> Self {
+        Self::new(
+            -32600,
+            Kind::NeedsSession,
+            "send each message with POST; GET and DELETE belong to sessions, which `Mcp-Session-Id` names",
         )
     }
 

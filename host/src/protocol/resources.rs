@@ -138,7 +138,10 @@ impl Protocol {
                     mime_type,
                     document.body,
                 );
-                if let (Some(meta), Value::Object(members)) = (document.meta, &mut written) {
+                let meta = document
+                    .meta
+                    .filter(|_| era.revision().has_structured_content());
+                if let (Some(meta), Value::Object(members)) = (meta, &mut written) {
                     members.insert("_meta".into(), Value::Object(meta));
                 }
                 written

@@ -18,19 +18,26 @@ use futures_util::future::AbortHandle;
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot, watch};
 
 use self::log::Log;
+use super::changes::Listener;
 use super::exchange::{Event, Events, Exchange, Reply, Said};
 use super::message::Response;
-use super::reply::Answer;
+use super::reply::{Answer, Error};
 use super::revision::Revision;
 use crate::auth::Principal;
-use crate::catalog::Lists;
 use crate::sandbox::client::{Capability, Level};
 
 /// The most streams of one session that can be read again.
 const MOST_LOGS: usize = 8;
+
+/// How long a stream that has ended can be read again: a client whose connection broke in the last
+/// moment comes back within seconds.
+const KEPT_FOR: Duration = Duration::from_mins(1);
+
+/// The most bytes of streams that have ended, over all sessions. What is beyond that is not kept.
+const KEPT: usize = 64 << 20;
 
 /// The most requests of one session that are worked on at once.
 const MOST_RUNNING: usize = 256;
@@ -57,6 +64,8 @@ pub struct SessionLimits {
 pub(super) struct Sessions {
     limits: SessionLimits,
     open: Mutex<Open>,
+    /// Room for streams that have ended.
+    room: Arc<Semaphore>,
 }
 
 struct Open {
@@ -75,17 +84,21 @@ pub(super) struct Session {
     state: Mutex<State>,
     next_request: AtomicU64,
     next_log: AtomicU64,
+    room: Arc<Semaphore>,
     /// The number of the stream for what is said unasked; a newer one takes over.
-    listener: watch::Sender<u64>,
+    stream: watch::Sender<u64>,
+    /// What such a stream tells, one at a time. It stays from one to the next, so that what changes
+    /// between them is told by the next.
+    pub(super) listener: AsyncMutex<Listener>,
 }
 
 struct State {
+    /// It is not found any more, and nothing begins in it.
+    ended: bool,
     used: Instant,
     streams: usize,
     level: Level,
     subscriptions: BTreeSet<String>,
-    /// What the client was told of the lists.
-    told: Lists,
     pending: HashMap<u64, oneshot::Sender<Result<Value, Value>>>,
     /// By the id of the request, as the client wrote it.
     running: HashMap<Box<str>, AbortHandle>,
@@ -105,6 +118,7 @@ impl Sessions {
                 sessions: HashMap::new(),
                 swept: Instant::now(),
             }),
+            room: Arc::new(Semaphore::new(KEPT)),
         }
     }
 
@@ -119,7 +133,7 @@ impl Sessions {
         revision: Revision,
         capabilities: Capability,
         caller: Option<&Principal>,
-        told: Lists,
+        listener: Listener,
     ) -> Option<Arc<Session>> {
         let mut bytes = [0; 24];
         rand::fill(&mut bytes).ok()?;
@@ -130,18 +144,20 @@ impl Sessions {
             capabilities,
             owner: OnceLock::new(),
             state: Mutex::new(State {
+                ended: false,
                 used: Instant::now(),
                 streams: 0,
                 level: Level::Info,
                 subscriptions: BTreeSet::new(),
-                told,
                 pending: HashMap::new(),
                 running: HashMap::new(),
                 logs: BTreeMap::new(),
             }),
             next_request: AtomicU64::new(1),
             next_log: AtomicU64::new(1),
-            listener: watch::Sender::new(0),
+            room: Arc::clone(&self.room),
+            stream: watch::Sender::new(0),
+            listener: AsyncMutex::new(listener),
         });
         if let Some(caller) = caller {
             session.admit(Some(caller));
@@ -205,14 +221,14 @@ impl Session {
 
     fn end(&self) {
         let mut state = lock(&self.state);
-        for (_, running) in state.running.drain() {
+        state.ended = true;
+        for running in state.running.values() {
             running.abort();
         }
         state.pending.clear();
         state.logs.clear();
         drop(state);
-        self.listener
-            .send_modify(|stream| *stream = stream.saturating_add(1));
+        self.next_stream();
     }
 
     /// Whether a request in this session may come from this caller. The first caller with a token
@@ -252,21 +268,14 @@ impl Session {
         lock(&self.state).subscriptions.clone()
     }
 
-    /// The lists that the client knows of.
-    pub(super) fn told(&self) -> Lists {
-        lock(&self.state).told
-    }
-
-    /// Notes that the client is told of these lists.
-    pub(super) fn tell(&self, lists: Lists) {
-        lock(&self.state).told = lists;
-    }
-
     /// Makes a question to the client: its id, and where the answer will come.
     pub(super) fn question(&self) -> (u64, oneshot::Receiver<Result<Value, Value>>) {
         let (sender, receiver) = oneshot::channel();
         let id = self.next_request.fetch_add(1, Ordering::Relaxed);
-        lock(&self.state).pending.insert(id, sender);
+        let mut state = lock(&self.state);
+        if !state.ended {
+            state.pending.insert(id, sender);
+        }
         (id, receiver)
     }
 
@@ -290,27 +299,31 @@ impl Session {
         let _ended = waiting.send(outcome);
     }
 
-    /// Ends the work on a request, if there is any.
+    /// Ends the work on a request, if there is any. Its id is free again when that has ended.
     pub(super) fn cancel(&self, request: &RawValue) {
-        if let Some(running) = lock(&self.state).running.remove(request.get()) {
+        if let Some(running) = lock(&self.state).running.get(request.get()) {
             running.abort();
         }
     }
 
-    /// Notes that a request is worked on, and how to end that, until the returned value is dropped. None
-    /// if there is work on another request of the same id, or on too many.
+    /// Notes that a request is worked on, and how to end that, until the returned value is dropped.
     pub(super) fn running(
         self: &Arc<Self>,
         request: &RawValue,
         work: AbortHandle,
-    ) -> Option<Running> {
+    ) -> Result<Running, Error> {
         let mut state = lock(&self.state);
+        if state.ended {
+            return Err(Error::no_session());
+        }
         if state.running.len() >= MOST_RUNNING || state.running.contains_key(request.get()) {
-            return None;
+            return Err(Error::invalid_request(
+                "another request of this `id` is in progress, or too many of this session are",
+            ));
         }
         let request: Box<str> = request.get().into();
         state.running.insert(request.clone(), work);
-        Some(Running {
+        Ok(Running {
             session: Arc::clone(self),
             request,
         })
@@ -330,7 +343,7 @@ impl Session {
                 }
                 Some(Said::Message(first)) => {
                     let log = session.open_log();
-                    let _ends = End(&log);
+                    let ends = End(&log);
                     if session.revision.polls() {
                         // The first event only says from where to go on (2025-11-25).
                         log.push(Vec::new());
@@ -343,6 +356,9 @@ impl Session {
                             log.push(message);
                         }
                     }
+                    drop(exchange);
+                    drop(ends);
+                    session.keep(log).await;
                 }
             }
         });
@@ -363,6 +379,9 @@ impl Session {
         let number = self.next_log.fetch_add(1, Ordering::Relaxed);
         let log = Arc::new(Log::new(number));
         let mut state = lock(&self.state);
+        if state.ended {
+            return log;
+        }
         while state.logs.len() >= MOST_LOGS {
             let finished = state.logs.iter().find(|(_, log)| log.has_ended());
             let oldest = finished
@@ -375,24 +394,42 @@ impl Session {
         log
     }
 
-    fn read(self: &Arc<Self>, log: &Arc<Log>, from: u64) -> Events {
-        let session = Arc::clone(self);
-        let in_use = InUse::of(self);
-        let events = Arc::clone(log).read(from, move |number| {
-            // Who has read all of it will not ask for it again.
-            lock(&session.state).logs.remove(&number);
-        });
-        in_use.while_read(events)
+    /// Keeps a stream that has ended for a while, if there is room for it.
+    async fn keep(&self, log: Arc<Log>) {
+        let number = log.number();
+        let size = u32::try_from(log.size()).ok();
+        drop(log);
+        if let Some(_room) = size.and_then(|size| self.room.try_acquire_many(size).ok()) {
+            tokio::time::sleep(KEPT_FOR).await;
+        }
+        lock(&self.state).logs.remove(&number);
     }
 
-    /// The number of a new stream for what is said unasked, and where a newer one or the end of the
-    /// session shows.
-    pub(super) fn listen(&self) -> (u64, watch::Receiver<u64>) {
-        self.listener
-            .send_modify(|stream| *stream = stream.saturating_add(1));
-        let receiver = self.listener.subscribe();
-        let number = *receiver.borrow();
-        (number, receiver)
+    fn read(self: &Arc<Self>, log: &Arc<Log>, from: u64) -> Events {
+        InUse::of(self).while_read(Arc::clone(log).read(from))
+    }
+
+    /// Opens the stream for what is said unasked. What is returned ends when a newer one takes over, or
+    /// the session ends.
+    pub(super) fn listen(&self) -> impl Future<Output = ()> + use<> {
+        let state = lock(&self.state);
+        let ended = state.ended;
+        let this = self.next_stream();
+        let mut newest = self.stream.subscribe();
+        drop(state);
+        async move {
+            // The session itself may be gone, which means the same.
+            let _gone = newest.wait_for(|newest| ended || *newest != this).await;
+        }
+    }
+
+    fn next_stream(&self) -> u64 {
+        let mut number = 0;
+        self.stream.send_modify(|stream| {
+            *stream = stream.saturating_add(1);
+            number = *stream;
+        });
+        number
     }
 }
 

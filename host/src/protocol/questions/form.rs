@@ -135,7 +135,7 @@ fn schema(field: &Field, revision: Revision) -> Result<Value, String> {
             set("maxItems", choices.max.map(Value::from));
             set(
                 "default",
-                (!choices.default.is_empty()).then(|| json!(choices.default)),
+                (rich && !choices.default.is_empty()).then(|| json!(choices.default)),
             );
         }
         Input::Schema(text) => schema = raw(&field.name, text)?,

@@ -25,6 +25,8 @@ struct State {
     first: u64,
     bytes: usize,
     ended: bool,
+    /// The number of the reader. A client that comes back leaves the one before behind.
+    reader: u64,
 }
 
 impl State {
@@ -76,18 +78,28 @@ impl Log {
         (state.first..=state.end()).contains(&from)
     }
 
-    /// The events from a number on, as they come. `done` is called when the last has been read.
-    pub(super) fn read(
-        self: Arc<Self>,
-        from: u64,
-        done: impl FnOnce(u64) + Send + 'static,
-    ) -> Events {
-        let receiver = self.state.subscribe();
+    /// By which a session finds it.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many bytes are kept.
+    pub(super) fn size(&self) -> usize {
+        self.state.borrow().bytes
+    }
+
+    /// The events from a number on, as they come, until another begins to read.
+    pub(super) fn read(self: Arc<Self>, from: u64) -> Events {
+        let mut number = 0;
+        self.state.send_modify(|state| {
+            state.reader = state.reader.saturating_add(1);
+            number = state.reader;
+        });
         let reader = Reader {
+            receiver: self.state.subscribe(),
             log: self,
-            receiver,
+            number,
             next: from,
-            done: Some(done),
         };
         stream::unfold(reader, |mut reader| async move {
             let event = reader.next().await?;
@@ -97,37 +109,37 @@ impl Log {
     }
 }
 
-struct Reader<F> {
+struct Reader {
     log: Arc<Log>,
     receiver: watch::Receiver<State>,
+    number: u64,
     next: u64,
-    done: Option<F>,
 }
 
-impl<F: FnOnce(u64)> Reader<F> {
+impl Reader {
     async fn next(&mut self) -> Option<Event> {
-        let wanted = self.next;
-        let data = {
-            let state = self
-                .receiver
-                .wait_for(|state| state.ended || state.event(wanted.max(state.first)).is_some())
-                .await
-                .ok()?;
-            // A reader that is slower than what is kept goes on with the oldest there is.
-            let number = wanted.max(state.first);
-            self.next = number.saturating_add(1);
-            state.event(number).cloned()
-        };
-        if let Some(data) = data {
-            return Some(Event {
-                id: Some(id(self.log.number, self.next)),
-                data,
-            });
+        let (wanted, this) = (self.next, self.number);
+        let state = self
+            .receiver
+            .wait_for(|state| {
+                state.ended
+                    || state.reader != this
+                    || state.event(wanted.max(state.first)).is_some()
+            })
+            .await
+            .ok()?;
+        if state.reader != this {
+            return None;
         }
-        if let Some(done) = self.done.take() {
-            done(self.log.number);
-        }
-        None
+        // A reader that is slower than what is kept goes on with the oldest there is.
+        let number = wanted.max(state.first);
+        let data = state.event(number).cloned()?;
+        drop(state);
+        self.next = number.saturating_add(1);
+        Some(Event {
+            id: Some(id(self.log.number, self.next)),
+            data,
+        })
     }
 }
 

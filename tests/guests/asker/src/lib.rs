@@ -107,6 +107,13 @@ impl Guest for Asker {
         }
     }
 
+    fn log_forever() {
+        let line = "x".repeat(16 << 10);
+        loop {
+            client::log(Level::Error, &line, None);
+        }
+    }
+
     fn announce(uri: String) {
         tools::list_changed();
         prompts::list_changed();

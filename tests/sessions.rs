@@ -1,0 +1,163 @@
+//! Sessions of the revisions that open with `initialize`: whose they are, and how they end.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use crate::client::{Session, initialize};
+use crate::harness::{TestHost, call};
+
+const NOVEMBER: &str = "2025-11-25";
+
+async fn plain(settings: &[(&'static str, &str)]) -> TestHost {
+    TestHost::with(&[("plain", "guest_plain")], settings).await
+}
+
+/// Every way in which a session is named.
+async fn every_way(session: &Session<'_>) -> Vec<Response> {
+    let mut replies = Vec::new();
+    for message in [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "result": {} }),
+        json!([{ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }]),
+    ] {
+        replies.push(session.post(&message).await);
+    }
+    for method in [Method::GET, Method::DELETE] {
+        replies.push(session.request(method).send().await.unwrap());
+    }
+    replies
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_there_is_not_found_whatever_is_wanted_of_it() {
+    let host = plain(&[]).await;
+    let session = Session::open(&host, "2025-03-26", json!({})).await;
+    let id = session.id.clone().unwrap();
+    assert!(
+        id.len() >= 22 && id.bytes().all(|byte| byte.is_ascii_graphic()),
+        "{id}"
+    );
+    assert!(session.ask("tools/list", json!({})).await["result"].is_object());
+
+    let ended = session.request(Method::DELETE).send().await.unwrap();
+    assert_eq!(ended.status(), 202);
+    assert_eq!(host.open("sessions").await, 0);
+    let unknown = Session {
+        id: Some("x".repeat(32)),
+        ..session.with(None)
+    };
+    let endless = Session {
+        id: Some("x".repeat(4_096)),
+        ..session.with(None)
+    };
+    for session in [session, unknown, endless] {
+        for reply in every_way(&session).await {
+            assert_eq!(reply.status(), 404);
+            let error: Value = reply.json().await.unwrap();
+            assert_eq!(error["error"]["code"], -32600, "{error}");
+            assert_eq!(error["jsonrpc"], "2.0");
+        }
+    }
+    // Whoever opens another may name the one that is gone, and 2026-07-28 knows none.
+    let lost = [("mcp-session-id", "gone")];
+    let opened = initialize(NOVEMBER, json!({})).to_string();
+    assert_eq!(host.send_with(None, &lost, opened).await.status, 200);
+    let (headers, body) = crate::harness::modern("tools/list", json!({}));
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .chain(lost)
+        .collect();
+    let reply = host.send_with(None, &headers, body.to_string()).await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.headers.get("mcp-session-id").is_none());
+}
+
+#[tokio::test]
+async fn a_session_serves_the_caller_who_came_first_with_a_token() {
+    let host = plain(&[]).await;
+    let (ada, bob) = (host.token("user_ada"), host.token("user_bob"));
+    // Opened with a token, or without one that came later.
+    let owned = Session::of(&host, NOVEMBER, json!({}), Some(ada.clone())).await;
+    let taken = Session::open(&host, NOVEMBER, json!({})).await;
+    assert!(taken.ask("ping", json!({})).await["result"].is_object());
+    let taken = taken.with(Some(ada.clone()));
+    for session in [owned, taken] {
+        assert!(session.ask("ping", json!({})).await["result"].is_object());
+        for other in [Some(bob.clone()), None] {
+            for reply in every_way(&session.with(other)).await {
+                // A batch does not belong to this revision whoever sends it.
+                let status = reply.status();
+                assert!(status == 404 || status == 400, "{status}");
+                assert!(reply.json::<Value>().await.unwrap()["error"].is_object());
+            }
+        }
+        let forged = session.with(Some(format!("{ada}x")));
+        let reply = forged.request(Method::DELETE).send().await.unwrap();
+        assert_eq!(reply.status(), 401);
+        // It is as it was.
+        assert!(session.ask("ping", json!({})).await["result"].is_object());
+        let ended = session.request(Method::DELETE).send().await.unwrap();
+        assert_eq!(ended.status(), 202);
+    }
+    assert_eq!(host.open("sessions").await, 0);
+}
+
+#[tokio::test]
+async fn there_are_as_many_sessions_as_there_may_be_and_unused_ones_make_room() {
+    let host = plain(&[("limits.sessions", "2"), ("limits.session_idle", "100ms")]).await;
+    let first = Session::open(&host, NOVEMBER, json!({})).await;
+    // One with a stream is in use.
+    let mut stream = first.listen(None).await;
+    let start = Instant::now();
+    let second = Session::open(&host, NOVEMBER, json!({})).await;
+    let third = Session::open(&host, NOVEMBER, json!({})).await;
+    if start.elapsed() < Duration::from_millis(100) {
+        assert!(second.id.is_some() && third.id.is_none());
+    }
+    // Without one, whoever came too late is served what needs none.
+    assert!(third.ask("tools/list", json!({})).await["result"].is_object());
+    let subscribed = third
+        .ask("resources/subscribe", json!({ "uri": "a://b" }))
+        .await;
+    assert_eq!(subscribed["error"]["code"], -32602);
+
+    tokio::time::sleep(Duration::from_millis(110)).await;
+    let fourth = Session::open(&host, NOVEMBER, json!({})).await;
+    assert!(fourth.id.is_some());
+    assert!(first.ask("ping", json!({})).await["result"].is_object());
+    assert_eq!(every_way(&second).await[0].status(), 404);
+    host.put("demo", "cloister_demo");
+    assert_eq!(
+        stream.message().await["method"],
+        "notifications/tools/list_changed"
+    );
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_ends_all_that_is_in_it() {
+    let host = TestHost::serving(&[("asker", "guest_asker"), ("faulty", "guest_faulty")]).await;
+    let session = Session::open(&host, NOVEMBER, json!({ "elicitation": {} })).await;
+    let unasked = session.listen(None).await;
+    let mut asking = session.call(1, "elicitName", json!({})).await;
+    assert_eq!(asking.message().await["method"], "elicitation/create");
+    let sleeping = call(2, "sleep", json!({ "milliseconds": 60_000 }));
+    let sleeping = session.post(&sleeping);
+    let ending = async {
+        host.until_open("calls", 2).await;
+        host.until_open("streams", 1).await;
+        let ended = session.request(Method::DELETE).send().await.unwrap();
+        assert_eq!(ended.status(), 202);
+        assert!(host.until_open("calls", 0).await < Duration::from_millis(100));
+        assert!(host.until_open("streams", 0).await < Duration::from_millis(100));
+    };
+    let (slept, ()) = tokio::join!(sleeping, ending);
+    // A call that ended so has no answer.
+    assert_eq!(slept.status(), 202);
+    assert_eq!(slept.text().await.unwrap(), "");
+    assert_eq!(asking.rest().await, [Value::Null; 0]);
+    assert_eq!(unasked.rest().await, [Value::Null; 0]);
+}
