@@ -43,7 +43,7 @@ async fn a_session_that_is_not_there_is_not_found_whatever_is_wanted_of_it() {
     assert!(session.ask("tools/list", json!({})).await["result"].is_object());
 
     let ended = session.request(Method::DELETE).send().await.unwrap();
-    assert_eq!(ended.status(), 202);
+    assert_eq!(ended.status(), 204);
     assert_eq!(host.open("sessions").await, 0);
     let unknown = Session {
         id: Some("x".repeat(32)),
@@ -101,7 +101,7 @@ async fn a_session_serves_the_caller_who_came_first_with_a_token() {
         // It is as it was.
         assert!(session.ask("ping", json!({})).await["result"].is_object());
         let ended = session.request(Method::DELETE).send().await.unwrap();
-        assert_eq!(ended.status(), 202);
+        assert_eq!(ended.status(), 204);
     }
     assert_eq!(host.open("sessions").await, 0);
 }
@@ -150,7 +150,7 @@ async fn the_end_of_a_session_ends_all_that_is_in_it() {
         host.until_open("calls", 2).await;
         host.until_open("streams", 1).await;
         let ended = session.request(Method::DELETE).send().await.unwrap();
-        assert_eq!(ended.status(), 202);
+        assert_eq!(ended.status(), 204);
         assert!(host.until_open("calls", 0).await < Duration::from_millis(100));
         assert!(host.until_open("streams", 0).await < Duration::from_millis(100));
     };

@@ -237,7 +237,7 @@ async fn a_client_that_goes_away_takes_its_call_with_it_unless_it_has_a_session(
 
 #[tokio::test]
 async fn a_client_that_does_not_read_keeps_no_call_beyond_its_time() {
-    let host = TestHost::with(&[("asker", "guest_asker")], &[("limits.timeout", "300ms")]).await;
+    let host = TestHost::with(&[("asker", "guest_asker")], &[("limits.timeout", "1s")]).await;
     let session = Session::open(&host, NOVEMBER, json!({})).await;
     let legacy = [
         ("mcp-protocol-version", NOVEMBER.to_owned()),
@@ -253,7 +253,7 @@ async fn a_client_that_does_not_read_keeps_no_call_beyond_its_time() {
         let socket = deaf(&host, &headers, &body.to_string());
         host.until_open("calls", 1).await;
         let ended = host.until_open("calls", 0).await;
-        assert!(ended < Duration::from_secs(2), "{ended:?}");
+        assert!(ended < Duration::from_secs(10), "{ended:?}");
         // It was there all the time.
         assert!((&socket).read(&mut [0]).unwrap() > 0);
     }
