@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use crate::harness::{PATIENCE, component, text};
 
 /// The command, in a folder of its own and without settings from outside.
-fn cloister(folder: &Path) -> Command {
+pub(crate) fn cloister(folder: &Path) -> Command {
     let mut command = Command::new(binary());
     command
         .current_dir(folder)
@@ -75,7 +75,7 @@ async fn start(command: &mut Command) -> (Child, String) {
     (child, banner)
 }
 
-async fn run(command: &mut Command) -> Output {
+pub(crate) async fn run(command: &mut Command) -> Output {
     tokio::time::timeout(PATIENCE, command.output())
         .await
         .unwrap()

@@ -103,12 +103,12 @@ impl TestHost {
 
     /// The URL of the endpoint.
     pub(crate) fn url(&self) -> String {
-        self.host.url().to_string()
+        self.host.url().unwrap().to_string()
     }
 
     /// Another path of the same host.
     pub(crate) fn url_of(&self, path: &str) -> String {
-        self.host.url().join(path).unwrap().to_string()
+        self.host.url().unwrap().join(path).unwrap().to_string()
     }
 
     /// Where a service lies.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules of the host each may name. A module not in the table may not be there.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("digest", &[]),
     ("units", &[]),
     ("auth", &["digest"]),
@@ -25,10 +25,11 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
         &["auth", "catalog", "digest", "sandbox", "value"],
     ),
     ("http", &["auth", "catalog", "protocol"]),
+    ("stdio", &["protocol"]),
     (
         "host",
         &[
-            "auth", "catalog", "config", "http", "issuer", "protocol", "reload", "sandbox",
+            "auth", "catalog", "config", "http", "issuer", "protocol", "reload", "sandbox", "stdio",
         ],
     ),
     (

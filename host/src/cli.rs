@@ -45,6 +45,10 @@ enum Command {
 )]
 #[derive(Args)]
 struct Settings {
+    /// Serves the program that started this one, over standard input and output, and listens nowhere,
+    /// whatever PORT and CLOISTER_LISTEN say [environment: CLOISTER_TOKEN for the token of its requests]
+    #[arg(long, conflicts_with = "listen")]
+    stdio: bool,
     /// Where to listen [environment: CLOISTER_LISTEN; PORT for the port alone] [default: localhost:3000]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
@@ -89,7 +93,9 @@ struct Settings {
 impl Settings {
     fn flags(&self) -> Vec<Flag> {
         let production = self.production.then(|| "true".to_owned());
+        let stdio = self.stdio.then(|| "true".to_owned());
         [
+            ("stdio", "--stdio", &stdio),
             ("listen", "--listen", &self.listen),
             ("mcp_dir", "--mcp-dir", &self.mcp_dir),
             ("cache_dir", "--cache-dir", &self.cache_dir),

@@ -30,8 +30,8 @@ const SHORTEST_KEY: usize = 32;
 /// What the host was asked to do.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen.
-    pub listen: Listen,
+    /// Where to listen; none serves whoever started the process, over standard input and output.
+    pub listen: Option<Listen>,
     /// The folder of services.
     pub mcp_dir: PathBuf,
     /// Where compiled code is kept between starts.
@@ -52,6 +52,8 @@ pub struct Config {
     pub client: Option<OAuthClient>,
     /// The key to the issuer's Backend API.
     pub secret_key: Option<SecretString>,
+    /// The token of the client that is served over standard input and output.
+    pub token: Option<SecretString>,
     /// What one call may use, unless the manifest of its service says otherwise.
     pub limits: Limits,
     /// What a manifest may say at most.
@@ -87,7 +89,7 @@ impl Config {
         let calls = reader.within("limits.calls", 1, 10_000).unwrap_or(1_000);
         let (limits, ceiling) = reader.limits(calls);
         let config = Self {
-            listen: reader.listen(),
+            listen: reader.text("stdio").is_none().then(|| reader.listen()),
             mcp_dir: reader.text("mcp_dir").unwrap_or("mcp").into(),
             cache_dir: match reader.text("cache_dir") {
                 Some("none") => None,
@@ -102,6 +104,7 @@ impl Config {
             id_token_audiences: reader.list("clerk.id_token_audiences"),
             client: reader.client(),
             secret_key: reader.text("clerk.secret_key").map(SecretString::from),
+            token: reader.text("token").map(SecretString::from),
             limits,
             ceiling,
             calls,
@@ -124,7 +127,8 @@ impl Config {
                 "a production host needs an issuer: set CLERK_PUBLISHABLE_KEY, CLERK_FRONTEND_API or CLERK_ISSUER",
             );
         }
-        if config.issuer.is_none() && !config.listen.is_loopback() {
+        let is_reachable = |listen: &Listen| !listen.is_loopback();
+        if config.issuer.is_none() && config.listen.as_ref().is_some_and(is_reachable) {
             reader.mistake(
                 "listen",
                 "the development issuer serves loopback addresses only: set CLERK_PUBLISHABLE_KEY, CLERK_FRONTEND_API or CLERK_ISSUER, or listen on localhost",

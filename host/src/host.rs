@@ -9,20 +9,22 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use url::Url;
 
-use crate::auth::{self, Auth, Challenge, Clock};
+use crate::auth::{self, Auth, Bearer, Challenge, Clock};
 use crate::catalog::{self, Catalogs};
 use crate::config::{Config, Listen};
 use crate::http::{self, Gate, Health, Metadata};
-use crate::issuer::{DevelopmentIssuer, TokenRequest};
-use crate::protocol::{self, Protocol, SessionLimits};
+use crate::issuer::{DevelopmentIssuer, MAX_LIFETIME, MintError, TokenRequest};
+use crate::protocol::{self, Connection, Protocol, SessionLimits};
 use crate::reload::{self, Reload};
 use crate::sandbox::{self, Compiler, Sandbox};
+use crate::stdio;
 
 /// How long answers may take on their way when the host has stopped.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -36,10 +38,16 @@ const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"n
 /// How long the banner waits for the first look through the folder.
 const FIRST_PASS: Duration = Duration::from_mins(1);
 
+/// How long a client on standard input waits for it, which may ask for lists once and never again.
+const FIRST_LISTS: Duration = Duration::from_secs(10);
+
+/// What stands for a token of the development issuer's user, where one has to be given before there is
+/// an issuer.
+const DEVELOPMENT_TOKEN: &str = "development";
+
 /// A host that is serving.
 pub struct Host {
-    addresses: Vec<SocketAddr>,
-    url: Url,
+    listening: Option<Listening>,
     config: Config,
     catalogs: Catalogs,
     first_pass: watch::Receiver<bool>,
@@ -49,6 +57,12 @@ pub struct Host {
     end: watch::Sender<bool>,
     servers: JoinSet<io::Result<()>>,
     reload: JoinHandle<()>,
+}
+
+/// Where clients connect.
+struct Listening {
+    addresses: Vec<SocketAddr>,
+    url: Url,
 }
 
 /// Why a host could not start.
@@ -71,6 +85,9 @@ pub enum NotStarted {
     /// Components could not be run.
     #[error(transparent)]
     Sandbox(#[from] sandbox::NotStarted),
+    /// The development issuer could not sign its user in.
+    #[error("the development issuer could not sign a token: {0}")]
+    Token(#[from] MintError),
 }
 
 impl Host {
@@ -82,17 +99,10 @@ impl Host {
 
     /// The same, by another clock for tokens.
     pub async fn start_at(config: Config, clock: Clock) -> Result<Self, NotStarted> {
-        let listeners = bind(&config.listen)
-            .await
-            .map_err(|cause| NotStarted::Listen {
-                listen: config.listen.clone(),
-                cause,
-            })?;
-        let addresses: Vec<SocketAddr> = listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect();
-        let url = url(&config.listen, &addresses);
+        let (listening, listeners) = match &config.listen {
+            Some(listen) => Listening::begin(listen).await?,
+            None => (None, Vec::new()),
+        };
 
         let issuer = match &config.issuer {
             Some(_) => None,
@@ -126,10 +136,12 @@ impl Host {
         let first_pass = reload.first_pass();
         let reload = tokio::spawn(reload.run());
 
+        let is_loopback = config.listen.as_ref().is_some_and(Listen::is_loopback);
+        let local = listening.as_ref().filter(|_| is_loopback);
         let resource = config
             .public_url
             .clone()
-            .or_else(|| config.listen.is_loopback().then(|| url.clone()));
+            .or_else(|| local.map(|listening| listening.url.clone()));
         let metadata = resource.map(|resource| Metadata::new(&resource, auth.issuer()));
         let challenge = Challenge::new(metadata.as_ref().map(|it| it.url().to_string()));
         let stop = watch::Sender::new(false);
@@ -150,32 +162,44 @@ impl Host {
                 state_keys: config.state_keys.clone(),
             },
         ));
-        let router = http::router(
-            Arc::clone(&protocol),
-            http::Settings {
-                body: config.body,
-                gate: Gate {
-                    development: issuer.is_some(),
-                    loopback: config.listen.is_loopback(),
-                    public_url: config.public_url.clone(),
-                    origins: config.allowed_origins.clone(),
+        let mut servers = JoinSet::new();
+        if listening.is_none() {
+            let connection = protocol.connect(
+                token(&config, issuer.as_ref())?.map(Bearer::new),
+                sign_in(issuer.as_ref()),
+            );
+            servers.spawn(serve_stdio(
+                connection,
+                config.body,
+                first_pass.clone(),
+                stop.clone(),
+            ));
+        } else {
+            let router = http::router(
+                protocol,
+                http::Settings {
+                    body: config.body,
+                    gate: Gate {
+                        development: issuer.is_some(),
+                        loopback: is_loopback,
+                        public_url: config.public_url.clone(),
+                        origins: config.allowed_origins.clone(),
+                    },
+                    metadata,
+                    challenge,
+                    catalogs: catalogs.clone(),
+                    health: Health {
+                        first_pass: first_pass.clone(),
+                        auth: auth.clone(),
+                    },
                 },
-                metadata,
-                challenge,
-                catalogs: catalogs.clone(),
-                health: Health {
-                    first_pass: first_pass.clone(),
-                    auth: auth.clone(),
-                },
-            },
-        );
-        let servers = listeners
-            .into_iter()
-            .map(|listener| serve(listener, router.clone(), stop.subscribe()))
-            .collect();
+            );
+            for listener in listeners {
+                servers.spawn(serve(listener, router.clone(), stop.subscribe()));
+            }
+        }
         Ok(Self {
-            addresses,
-            url,
+            listening,
             config,
             catalogs,
             first_pass,
@@ -188,9 +212,9 @@ impl Host {
         })
     }
 
-    /// The URL of the endpoint, as this machine can reach it.
-    pub fn url(&self) -> &Url {
-        &self.url
+    /// The URL of the endpoint, as this machine can reach it, if there is one.
+    pub fn url(&self) -> Option<&Url> {
+        self.listening.as_ref().map(|listening| &listening.url)
     }
 
     /// What is served.
@@ -210,14 +234,16 @@ impl Host {
         let _ended = first_pass.wait_for(|done| *done).await;
     }
 
-    /// Serves until `shutdown` resolves. Then nothing new is taken, what is in progress has a grace
-    /// period to finish, and the rest is ended with an answer that says so.
+    /// Serves until `shutdown` resolves, or the client on standard input has gone. Then nothing new is
+    /// taken, what is in progress has a grace period to finish, and the rest is ended with an answer that
+    /// says so.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             () = shutdown => {}
-            Some(ended) = self.servers.join_next() => {
-                tracing::error!(?ended, "a listener ended by itself; stopping");
-            }
+            Some(ended) = self.servers.join_next() => match ended {
+                Ok(Ok(())) if self.listening.is_none() => {}
+                ended => tracing::error!(?ended, "a server ended by itself; stopping"),
+            },
         }
         self.stop.send_replace(true);
         if self.drained(self.config.grace).await {
@@ -252,11 +278,16 @@ impl Host {
 
     fn write_banner(&self, out: &mut String, catalog: &catalog::Catalog) -> std::fmt::Result {
         writeln!(out, "Cloister {}", env!("CARGO_PKG_VERSION"))?;
-        writeln!(out, "  endpoint  {}", self.url)?;
+        match &self.listening {
+            Some(listening) => writeln!(out, "  endpoint  {}", listening.url)?,
+            None => writeln!(out, "  endpoint  standard input and output")?,
+        }
         if let Some(public) = &self.config.public_url {
             writeln!(out, "  public    {public}")?;
         }
-        writeln!(out, "  listening {}", list(self.addresses.iter()))?;
+        if let Some(listening) = &self.listening {
+            writeln!(out, "  listening {}", list(listening.addresses.iter()))?;
+        }
         writeln!(out, "  issuer    {}", self.auth.issuer())?;
         writeln!(out, "  services  {}/*.wasm", self.config.mcp_dir.display())?;
         for service in catalog.services() {
@@ -279,6 +310,15 @@ impl Host {
             out,
             "\nNo Clerk application is configured, so the development issuer signs tokens, for this machine only."
         )?;
+        let Some(url) = self.url() else {
+            return write!(
+                out,
+                "With CLOISTER_TOKEN={DEVELOPMENT_TOKEN} in the environment of this process, its client calls as the\n\
+                 issuer's user. For a call as anybody, in `params._meta.authorization.token`:\n\n\
+                 cloister token --issuer {}\n",
+                issuer.issuer(),
+            );
+        };
         let token = issuer.mint(&TokenRequest {
             ttl: BANNER_TOKEN,
             ..TokenRequest::default()
@@ -292,7 +332,6 @@ impl Host {
                  -d '{CALL}'\n",
                 hours = BANNER_TOKEN.as_secs() / 3600,
                 token = token.expose_secret(),
-                url = self.url,
             ),
             Err(cause) => writeln!(out, "It could not sign one: {cause}"),
         }
@@ -311,6 +350,21 @@ fn list<T: std::fmt::Display>(items: impl Iterator<Item = T>) -> String {
         .map(|item| item.to_string())
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+impl Listening {
+    async fn begin(listen: &Listen) -> Result<(Option<Self>, Vec<TcpListener>), NotStarted> {
+        let listeners = bind(listen).await.map_err(|cause| NotStarted::Listen {
+            listen: listen.clone(),
+            cause,
+        })?;
+        let addresses: Vec<SocketAddr> = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
+        let url = url(listen, &addresses);
+        Ok((Some(Self { addresses, url }), listeners))
+    }
 }
 
 /// Binds every address that the name stands for: `localhost` is one for each version of IP, and
@@ -378,6 +432,45 @@ fn auth_settings(config: &Config, issuer: Option<&DevelopmentIssuer>) -> auth::S
             |issuer| issuer.issuer().to_owned(),
         ))
     }
+}
+
+/// The token of a client on standard input. One that the development issuer signs is good as long as the
+/// process lives, and the issuer with it.
+fn token(
+    config: &Config,
+    issuer: Option<&DevelopmentIssuer>,
+) -> Result<Option<SecretString>, MintError> {
+    match (&config.token, issuer) {
+        (Some(token), Some(issuer)) if token.expose_secret() == DEVELOPMENT_TOKEN => issuer
+            .mint(&TokenRequest {
+                ttl: MAX_LIFETIME,
+                ..TokenRequest::default()
+            })
+            .map(Some),
+        (token, _) => Ok(token.clone()),
+    }
+}
+
+/// What such a client's user can do who is turned away.
+fn sign_in(issuer: Option<&DevelopmentIssuer>) -> String {
+    match issuer {
+        Some(_) => format!(
+            "set CLOISTER_TOKEN={DEVELOPMENT_TOKEN} in the environment of this server to call as the user of its development issuer, and start it again"
+        ),
+        None => "set CLOISTER_TOKEN in the environment of this server to a good access token, and start it again".to_owned(),
+    }
+}
+
+async fn serve_stdio(
+    client: Arc<Connection>,
+    longest: usize,
+    mut first_pass: watch::Receiver<bool>,
+    stop: watch::Sender<bool>,
+) -> io::Result<()> {
+    let first_pass = async { drop(first_pass.wait_for(|done| *done).await) };
+    let _slow = tokio::time::timeout(FIRST_LISTS, first_pass).await;
+    let input = BufReader::new(tokio::io::stdin());
+    stdio::serve(client, input, tokio::io::stdout(), longest, stop).await
 }
 
 async fn serve(

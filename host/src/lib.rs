@@ -11,6 +11,7 @@ pub mod issuer;
 pub mod protocol;
 pub mod reload;
 pub mod sandbox;
+pub mod stdio;
 pub mod telemetry;
 pub mod units;
 pub mod value;

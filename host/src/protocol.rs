@@ -8,6 +8,7 @@ mod abilities;
 mod blocks;
 mod changes;
 mod completion;
+mod connection;
 mod exchange;
 mod identity;
 mod json;
@@ -36,6 +37,7 @@ use futures_util::future::{AbortHandle, Abortable, join_all};
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 
+pub use connection::Connection;
 pub use exchange::{Event, Events, Reply};
 pub use reply::{Answer, Kind};
 pub use revision::Revision;

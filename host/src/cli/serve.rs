@@ -12,21 +12,29 @@ use crate::host::Host;
 pub(super) fn serve(settings: &Settings) -> Result<(), Failure> {
     let config = settings.read()?;
     telemetry::start(&config.log, config.log_json).map_err(Failure)?;
-    runtime::Builder::new_multi_thread()
+    let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         // A guest that computes comes back to the scheduler on every tick. With the default
         // interval, as many such guests as there are threads would keep everyone else from being
         // heard for a third of a second.
         .event_interval(1)
-        .build()?
-        .block_on(run(config))
+        .build()?;
+    let done = runtime.block_on(run(config));
+    // Nobody waits for a line that may never be read, nor for code that would only be kept.
+    runtime.shutdown_background();
+    done
 }
 
 async fn run(config: Config) -> Result<(), Failure> {
+    let is_for_people = config.listen.is_some();
     let host = Host::start(config).await?;
     let banner = host.banner().await;
     // Not being read is no reason not to serve.
-    let _closed = writeln!(std::io::stdout(), "{banner}");
+    let _closed = if is_for_people {
+        writeln!(std::io::stdout(), "{banner}")
+    } else {
+        writeln!(std::io::stderr(), "{banner}")
+    };
     host.run(stopped()).await;
     Ok(())
 }

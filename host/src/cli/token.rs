@@ -60,6 +60,9 @@ pub(super) struct Wanted {
         default_value = "http://localhost:3000"
     )]
     url: Url,
+    /// Where the development issuer is, which a host names that serves standard input; goes before `--url`
+    #[arg(long, value_name = "URL")]
+    issuer: Option<Url>,
 }
 
 impl Wanted {
@@ -106,27 +109,12 @@ async fn mint(wanted: &Wanted, ttl: Duration) -> Result<String, Failure> {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    let host = &wanted.url;
-    let unreachable = |cause: reqwest::Error| {
-        Failure(format!(
-            "no host answers at {host}: {}; start one with `cargo run`, or name another with `--url`",
-            cause.without_url()
-        ))
+    let host = wanted.issuer.as_ref().unwrap_or(&wanted.url);
+    let unreachable = |cause| unreachable(host, cause);
+    let server = match &wanted.issuer {
+        Some(issuer) => issuer.clone(),
+        None => trusted(&client, host).await?,
     };
-    let metadata: Metadata = client
-        .get(host.join("/.well-known/oauth-protected-resource/mcp")?)
-        .send()
-        .await
-        .and_then(reqwest::Response::error_for_status)
-        .map_err(unreachable)?
-        .json()
-        .await
-        .map_err(unreachable)?;
-    let server = metadata
-        .authorization_servers
-        .first()
-        .ok_or_else(|| Failure(format!("the host at {host} names no issuer")))?;
-    let server = Url::parse(server)?;
     // The key must not go anywhere but to the issuer that made it.
     let port = server
         .port()
@@ -164,4 +152,30 @@ async fn mint(wanted: &Wanted, ttl: Duration) -> Result<String, Failure> {
     }
     let minted: Minted = answer.json().await.map_err(unreachable)?;
     Ok(minted.token)
+}
+
+/// Whom the host at this address trusts.
+async fn trusted(client: &reqwest::Client, host: &Url) -> Result<Url, Failure> {
+    let unreachable = |cause| unreachable(host, cause);
+    let metadata: Metadata = client
+        .get(host.join("/.well-known/oauth-protected-resource/mcp")?)
+        .send()
+        .await
+        .and_then(reqwest::Response::error_for_status)
+        .map_err(unreachable)?
+        .json()
+        .await
+        .map_err(unreachable)?;
+    let server = metadata
+        .authorization_servers
+        .first()
+        .ok_or_else(|| Failure(format!("the host at {host} names no issuer")))?;
+    Ok(Url::parse(server)?)
+}
+
+fn unreachable(host: &Url, cause: reqwest::Error) -> Failure {
+    Failure(format!(
+        "no host answers at {host}: {}; start one with `cargo run`, or name another with `--url`",
+        cause.without_url()
+    ))
 }

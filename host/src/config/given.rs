@@ -18,7 +18,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 33] = [
+pub const SETTINGS: [Setting; 34] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -28,6 +28,7 @@ pub const SETTINGS: [Setting; 33] = [
     of("allowed_origins", "CLOISTER_ALLOWED_ORIGINS"),
     of("grace", "CLOISTER_GRACE"),
     of("state_keys", "CLOISTER_STATE_KEYS"),
+    of("token", "CLOISTER_TOKEN"),
     of("log", "CLOISTER_LOG"),
     of("log_format", "CLOISTER_LOG_FORMAT"),
     of("clerk.issuer", "CLERK_ISSUER"),

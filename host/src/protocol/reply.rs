@@ -116,7 +116,7 @@ impl Answer {
 }
 
 impl Error {
-    fn new(code: i64, kind: Kind, message: &str) -> Self {
+    pub(super) fn new(code: i64, kind: Kind, message: &str) -> Self {
         Self {
             code,
             message: message.to_owned(),

@@ -1,0 +1,302 @@
+//! A client at the other end of a connection of its own, such as a process that started this one
+//! (MCP 2026-07-28, stdio): its messages come one after another, and what one of them opens is there for
+//! those after it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::future;
+use futures_util::stream::{self, AbortHandle, StreamExt};
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::exchange::{Event, Events, Exchange, Reply};
+use super::json::{map, notification};
+use super::message::{Body, Message, Notification, Request};
+use super::meta;
+use super::reply::{Answer, Error, Kind};
+use super::session::{InUse, Session};
+use super::{Declared, Incoming, Named, Protocol};
+use crate::auth::{Bearer, Class, Denied};
+
+/// The most requests of one connection that are worked on at once.
+const MOST_RUNNING: usize = 256;
+
+/// One client, for as long as it is connected.
+pub struct Connection {
+    server: Arc<Protocol>,
+    /// The token of every request.
+    bearer: Option<Bearer>,
+    /// What to do for another token, for a caller who is turned away.
+    sign_in: String,
+    places: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    opened: Option<Opened>,
+    /// By the id of the request, as the client wrote it.
+    running: HashMap<Box<str>, AbortHandle>,
+}
+
+/// The session that `initialize` opened.
+struct Opened {
+    session: Arc<Session>,
+    /// It stays as long as the connection does.
+    _in_use: InUse,
+    /// Whether its client is told what it did not ask for.
+    is_told: bool,
+}
+
+impl Protocol {
+    /// Takes in a client that has a connection of its own. `bearer` is the token of all that it sends,
+    /// and `sign_in` says to its user how to give it another.
+    pub fn connect(
+        self: &Arc<Self>,
+        bearer: Option<Bearer>,
+        sign_in: impl Into<String>,
+    ) -> Arc<Connection> {
+        Arc::new(Connection {
+            server: Arc::clone(self),
+            bearer,
+            sign_in: sign_in.into(),
+            places: Arc::new(Semaphore::new(MOST_RUNNING)),
+            state: Mutex::default(),
+        })
+    }
+}
+
+impl Connection {
+    /// Takes one message in, which must be done in the order in which they came. An answer is to be sent
+    /// before the next is taken in, unless it is empty; the streams are for whoever reads them, and
+    /// dropping one cancels its request.
+    pub async fn receive(self: &Arc<Self>, body: Bytes) -> Reply {
+        // It is read once more where it is worked on, which borrows from it.
+        match Body::parse(&body) {
+            Err(refused) => Reply::Answer(refused.answer()),
+            Ok(Body::One(Message::Notification(notification))) => self.heard(&notification),
+            Ok(Body::One(Message::Response(response))) => {
+                if let Some(session) = self.session() {
+                    session.answered(&response);
+                }
+                Reply::Answer(Answer::accepted())
+            }
+            Ok(Body::One(Message::Request(request))) if opens_session(&request) => {
+                let id = request.id.to_owned();
+                let exchange = self.exchange(body, Some(id));
+                let reply = exchange.reply().await;
+                if let Reply::Answer(answer) = &reply {
+                    self.open(answer.session.as_deref());
+                }
+                reply
+            }
+            Ok(Body::One(Message::Request(request))) => {
+                let id = request.id.to_owned();
+                let is_listen = request.method == "subscriptions/listen";
+                self.begin(body, Some(id), is_listen)
+            }
+            Ok(Body::Batch(_)) => self.begin(body, None, false),
+        }
+    }
+
+    /// Begins the work on a request, or on a batch of them.
+    fn begin(self: &Arc<Self>, body: Bytes, id: Option<Box<RawValue>>, is_listen: bool) -> Reply {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let problem = format!(
+                "{MOST_RUNNING} requests of this connection are in progress, which is as many as may be; wait for an answer"
+            );
+            return Reply::Answer(Error::invalid_request(&problem).answer(id.as_deref()));
+        };
+        let events = self.exchange(body, id.clone()).events();
+        let Some(id) = id else {
+            return Reply::Stream(while_read(events, place));
+        };
+        let events = if is_listen {
+            self.torn_down(events, &id)
+        } else {
+            events
+        };
+        let (events, handle) = stream::abortable(events);
+        match self.running(&id, handle, place) {
+            Some(running) => Reply::Stream(while_read(events.boxed(), running)),
+            None => Reply::Answer(
+                Error::invalid_request("another request of this `id` is in progress")
+                    .answer(Some(&id)),
+            ),
+        }
+    }
+
+    /// The work on a message. It does nothing before it is asked for what it says.
+    fn exchange(self: &Arc<Self>, body: Bytes, id: Option<Box<RawValue>>) -> Exchange {
+        let connection = Arc::clone(self);
+        let named = self.session().map_or(Named::None, Named::Session);
+        let incoming = Incoming {
+            body,
+            bearer: self.bearer.clone(),
+            declared: Declared {
+                takes_streams: true,
+                ..Declared::default()
+            },
+        };
+        Exchange::new(true, |outlet| {
+            Box::pin(async move {
+                let answer = connection.server.answer(incoming, named, outlet).await;
+                if let Kind::Unauthorized(denied) = &answer.kind {
+                    // There is nothing here to say it with but the message.
+                    Error::unauthorized(denied, &connection.sign_in).answer(id.as_deref())
+                } else {
+                    answer
+                }
+            })
+        })
+    }
+
+    /// The stream of a subscription, with what is said when it ends because the host stops. One page of
+    /// the specification says that the request is then answered (MCP 2026-07-28, subscriptions), another
+    /// that its cancellation must be told (cancellation). The answer comes first: who has it takes no
+    /// notice of the cancellation of what is over, and who waits for that sees it, too.
+    fn torn_down(&self, events: Events, id: &RawValue) -> Events {
+        let closing = self.server.closing.clone();
+        let params = map([
+            ("requestId", Some(serde_json::json!(id))),
+            ("reason", Some("this server stops".into())),
+        ]);
+        let notice = Event {
+            id: None,
+            data: notification("notifications/cancelled", params),
+        };
+        events
+            .chain(
+                stream::once(future::lazy(move |_| closing.borrow().then_some(notice)))
+                    .filter_map(future::ready),
+            )
+            .boxed()
+    }
+
+    /// Takes a notification in. Nobody is answered who sends one.
+    fn heard(self: &Arc<Self>, heard: &Notification<'_>) -> Reply {
+        match &*heard.method {
+            "notifications/cancelled" => {
+                if let Some(request) = heard.params.request_id {
+                    self.cancel(request);
+                }
+            }
+            "notifications/initialized" => {
+                if let Some(opened) = &mut self.state().opened
+                    && !std::mem::replace(&mut opened.is_told, true)
+                {
+                    return Reply::Stream(self.server.unasked(&opened.session));
+                }
+            }
+            _ => {}
+        }
+        Reply::Answer(Answer::accepted())
+    }
+
+    fn cancel(&self, request: &RawValue) {
+        // Its place is free when the work has ended.
+        if let Some(running) = self.state().running.get(request.get()) {
+            running.abort();
+        }
+        // Requests that came in a batch are known to the session alone.
+        if let Some(session) = self.session() {
+            session.cancel(request);
+        }
+    }
+
+    /// Goes on with the session of this id. A client that opens another has no use for the one before.
+    fn open(&self, id: Option<&str>) {
+        let Some(session) = id.and_then(|id| self.server.sessions.find(id)) else {
+            return;
+        };
+        let opened = Opened {
+            _in_use: InUse::of(&session),
+            session,
+            is_told: false,
+        };
+        let before = self.state().opened.replace(opened);
+        if let Some(before) = before {
+            self.server.sessions.close(&before.session);
+        }
+    }
+
+    fn session(&self) -> Option<Arc<Session>> {
+        let state = self.state();
+        state
+            .opened
+            .as_ref()
+            .map(|opened| Arc::clone(&opened.session))
+    }
+
+    /// Notes that a request is worked on. None if there is work on another one of the same id.
+    fn running(
+        self: &Arc<Self>,
+        request: &RawValue,
+        work: AbortHandle,
+        place: OwnedSemaphorePermit,
+    ) -> Option<Running> {
+        let running = &mut self.state().running;
+        if running.contains_key(request.get()) {
+            return None;
+        }
+        let request: Box<str> = request.get().into();
+        running.insert(request.clone(), work);
+        Some(Running {
+            connection: Arc::clone(self),
+            request,
+            _place: place,
+        })
+    }
+
+    /// No lock here is held across anything that can panic or wait; a poisoned one is good.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether what comes after a request relies on what it does.
+fn opens_session(request: &Request<'_>) -> bool {
+    request.method == "initialize" && !meta::is_modern(request.params.meta)
+}
+
+/// Work on one request of a connection.
+struct Running {
+    connection: Arc<Connection>,
+    request: Box<str>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.connection.state().running.remove(&self.request);
+    }
+}
+
+/// The same events, with what is to be kept until they have been read.
+fn while_read<K: Send + 'static>(events: Events, kept: K) -> Events {
+    stream::unfold((events, kept), |(mut events, kept)| async move {
+        let event = events.next().await?;
+        Some((event, (events, kept)))
+    })
+    .boxed()
+}
+
+impl Error {
+    /// The caller must sign in, sign in anew, or be granted more, on a transport that has no statuses.
+    /// What the protocol reserves has no code for it, so these are our own; clients pass on a code that
+    /// they do not know, with its text.
+    fn unauthorized(denied: &Denied, sign_in: &str) -> Self {
+        let scopes = denied.scopes().join("`, `");
+        let (code, message) = match denied.class {
+            Class::Missing | Class::Expired | Class::Invalid | Class::Malformed => {
+                (401, format!("{denied}; {sign_in}"))
+            }
+            Class::InsufficientScope => (403, format!("{denied}: `{scopes}`; {sign_in}")),
+            Class::Forbidden => (403, denied.to_string()),
+            Class::Unavailable => (503, format!("{denied}; try again later")),
+        };
+        Self::new(code, Kind::Done, &message)
+    }
+}
