@@ -285,17 +285,17 @@ fn while_read<K: Send + 'static>(events: Events, kept: K) -> Events {
 
 impl Error {
     /// The caller must sign in, sign in anew, or be granted more, on a transport that has no statuses.
-    /// The specification has no code for that. These are its statuses, as codes that are reserved for
-    /// nobody (JSON-RPC 2.0 §5.1): clients pass on what they do not know with its text.
+    /// What the protocol reserves has no code for it, so these are our own; clients pass on a code that
+    /// they do not know, with its text.
     fn unauthorized(denied: &Denied, sign_in: &str) -> Self {
         let scopes = denied.scopes().join("`, `");
         let (code, message) = match denied.class {
             Class::Missing | Class::Expired | Class::Invalid | Class::Malformed => {
-                (-31401, format!("{denied}; {sign_in}"))
+                (401, format!("{denied}; {sign_in}"))
             }
-            Class::InsufficientScope => (-31403, format!("{denied}: `{scopes}`; {sign_in}")),
-            Class::Forbidden => (-31403, denied.to_string()),
-            Class::Unavailable => (-31503, format!("{denied}; try again later")),
+            Class::InsufficientScope => (403, format!("{denied}: `{scopes}`; {sign_in}")),
+            Class::Forbidden => (403, denied.to_string()),
+            Class::Unavailable => (503, format!("{denied}; try again later")),
         };
         Self::new(code, Kind::Done, &message)
     }
