@@ -391,7 +391,7 @@ mod tests {
         (include_bytes!("seeds/endpoint/discover"), &[200, 200, 200]),
         (
             include_bytes!("seeds/endpoint/session"),
-            &[200, 202, 200, 200, 200, 202, 202],
+            &[200, 202, 200, 200, 200, 202, 204],
         ),
         (
             include_bytes!("seeds/endpoint/question"),
