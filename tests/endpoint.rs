@@ -1,5 +1,8 @@
 //! What is answered to those who do not know the protocol, and to those who mean harm.
 
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -246,6 +249,13 @@ async fn pages_and_proxies_that_do_not_belong_here_are_refused() {
         ("host", "localhost", 200),
         ("origin", "http://localhost:6274", 200),
     ] {
+        for method in [Method::GET, Method::DELETE] {
+            let request = host.client.request(method, host.url());
+            let reply = request.header(name, value).send().await.unwrap();
+            // Whoever may come in is told that there is nothing for them.
+            let expected = if status == 200 { 405 } else { status };
+            assert_eq!(reply.status(), expected, "{name}: {value}");
+        }
         let reply = host.send_with(None, &[(name, value)], LIST).await;
         assert_eq!(reply.status, status, "{name}: {value}");
         if status == 403 {
@@ -273,9 +283,53 @@ async fn a_browser_that_asks_first_is_told() {
         .await
         .unwrap();
     assert_eq!(reply.status(), 204);
+    let methods = &reply.headers()["access-control-allow-methods"];
+    assert_eq!(methods, "POST, GET, DELETE, OPTIONS");
     let allowed = reply.headers()["access-control-allow-headers"]
         .to_str()
         .unwrap();
     assert!(allowed.contains("authorization") && allowed.contains("mcp-param-city"));
     assert!(!allowed.contains("x-other"));
+}
+
+#[tokio::test]
+async fn headers_without_number_are_refused_and_serve_nobody_badly() {
+    let host = host().await;
+    for (count, status) in [(80, 200), (5_000, 431)] {
+        let mut request = host.client.post(host.url()).body(LIST);
+        for number in 0..count {
+            request = request.header(format!("mcp-param-{number}"), "x");
+        }
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), status, "{count}");
+    }
+    assert_eq!(host.send_with(None, &[], LIST).await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_that_stall_keep_nobody_waiting() {
+    let host = host().await;
+    let url: reqwest::Url = host.url().parse().unwrap();
+    let address = url.socket_addrs(|| None).unwrap();
+    let beginnings = [
+        "",
+        "POST /mcp HT",
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-le",
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{\"jsonrpc\"",
+    ];
+    let stalled: Vec<_> = beginnings
+        .iter()
+        .cycle()
+        .zip(0..100)
+        .map(|(beginning, number)| {
+            let mut socket = TcpStream::connect(&*address).unwrap();
+            socket.write_all(beginning.as_bytes()).unwrap();
+            if number % 8 < 4 {
+                socket.shutdown(Shutdown::Write).unwrap();
+            }
+            socket
+        })
+        .collect();
+    assert_eq!(host.send_with(None, &[], LIST).await.status, 200);
+    drop(stalled);
 }

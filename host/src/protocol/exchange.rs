@@ -120,12 +120,10 @@ impl Exchange {
         }
     }
 
-    /// The reply. What comes before the answer may be more than its reader takes, so from then on the work
-    /// goes on beside it, and ends in its own time; or at once, if the reader goes.
+    /// The reply, driven by whoever waits for it.
     pub(super) async fn reply(mut self) -> Reply {
         match self.next().await {
             Some(Said::Message(data)) => {
-                self.work = self.work.map(beside);
                 let first = stream::iter([Event { id: None, data }]);
                 Reply::Stream(first.chain(self.events()).boxed())
             }
@@ -134,8 +132,10 @@ impl Exchange {
         }
     }
 
-    /// All that is said, as a stream from the start.
-    pub(super) fn events(self) -> Events {
+    /// All that is said from now on, as a stream. It may be more than its reader takes, so the work goes
+    /// on beside it and ends in its own time; or at once, if the reader goes.
+    pub(super) fn events(mut self) -> Events {
+        self.work = self.work.map(beside);
         stream::unfold(self, |mut exchange| async move {
             let data = exchange.next().await?.message()?;
             Some((Event { id: None, data }, exchange))
