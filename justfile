@@ -59,11 +59,16 @@ conformance *ARGS: build-guests
     cargo build --workspace --bin cloister
     tests/conformance/run "$@"
 
+# ask Clerk's own SDK for a second opinion on several hundred tokens (needs Node)
+oracle *ARGS: build-guests
+    cargo build --workspace --bin cloister
+    tests/oracle/run "$@"
+
 # the properties again, with ten thousand cases each: what a night is for
 test-deep:
     PROPTEST_CASES=10000 cargo test --workspace --lib
 
-# give a target (decode, describe, endpoint) whatever bytes a fuzzer finds, for as many seconds (needs a C++ compiler)
+# give a target (bearer, decode, describe, endpoint) whatever bytes a fuzzer finds, for as many seconds (needs a C++ compiler)
 fuzz TARGET SECONDS="600":
     #!/usr/bin/env bash
     set -euo pipefail
@@ -85,7 +90,7 @@ fuzz TARGET SECONDS="600":
     SEEDS="$corpus" "{{ target }}/debug/fuzz-$1" "$corpus" -max_total_time="$2" -max_len=131072 -timeout=10 \
         -rss_limit_mb=2048 -artifact_prefix="$findings/" -dict="tests/fuzz/seeds/$1.dict" -print_final_stats=1
 
-# measure one thing (value) beside what it is compared with, in one run
+# measure one thing (value, auth) beside what it is compared with, in one run
 bench NAME:
     # Dependencies are built as they are for the tests; what is measured is built as for a release.
     cargo bench --workspace --profile dev --bench "$1" \

@@ -91,7 +91,9 @@ async fn the_banner_holds_a_call_that_works_when_pasted() {
     let folder = folder();
     let (_host, banner) = start(cloister(folder.path()).env("PORT", "0")).await;
     assert!(
-        banner.contains("auth: getAuthInfo, refreshToken"),
+        banner.contains(
+            "auth: getAuthInfo, listSessions, refreshToken, revokeOtherSessions, revokeSession"
+        ),
         "{banner}"
     );
     assert!(banner.contains("demo: echo, getUserProfile"), "{banner}");

@@ -1,6 +1,6 @@
 //! Who is calling, and who is turned away.
 
-use cloister::issuer::TokenRequest;
+use cloister::issuer::{TokenKind, TokenRequest};
 use serde_json::{Value, json};
 
 use crate::harness::{TestHost, call, text};
@@ -226,4 +226,88 @@ async fn the_identity_is_no_argument() {
         .await;
     assert_eq!(result["isError"], true);
     assert!(text(&result).contains("/user"), "{}", text(&result));
+}
+
+#[tokio::test]
+async fn an_oauth_token_may_name_the_host_on_this_computer() {
+    let host = demo().await;
+    let token = |resources: Vec<String>| {
+        host.mint(&TokenRequest {
+            kind: TokenKind::OAuth {
+                client_id: "client_1".into(),
+                scopes: vec!["profile".into()],
+                resources,
+            },
+            ..TokenRequest::new("user_ada")
+        })
+    };
+    for (resources, status) in [
+        (vec![], 200),
+        (vec![host.url()], 200),
+        (vec!["https://elsewhere.example/mcp".to_owned()], 401),
+    ] {
+        let reply = host.send(Some(&token(resources.clone())), &profile()).await;
+        assert_eq!(reply.status, status, "{resources:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_host_serves_nobody_without_a_token() {
+    let host = TestHost::with(&[("auth", "cloister_auth")], &[("require_auth", "all")]).await;
+    let token = host.token("user_ada");
+    for message in [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" },
+        } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "result": {} }),
+        call(1, "getAuthInfo", json!({})),
+    ] {
+        let reply = host.send(None, &message).await;
+        assert_eq!(reply.status, 401, "{message}");
+        assert!(
+            reply
+                .header("www-authenticate")
+                .starts_with("Bearer resource_metadata=")
+        );
+    }
+    assert_eq!(
+        host.send(Some(&token), &call(1, "getAuthInfo", json!({})))
+            .await
+            .status,
+        200
+    );
+    let metadata = host.url_of("/.well-known/oauth-protected-resource");
+    assert_eq!(
+        host.client.get(metadata).send().await.unwrap().status(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_list_shows_what_its_reader_may_use_where_that_is_wanted() {
+    let host = TestHost::with(
+        &[("auth", "cloister_auth"), ("demo", "cloister_demo")],
+        &[("lists", "permitted")],
+    )
+    .await;
+    let names = async |token: Option<&str>| {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+        let reply = host.send(token, &message).await.json();
+        let tools = reply["result"]["tools"].as_array().unwrap().clone();
+        let names: Vec<String> = tools
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap().to_owned())
+            .collect();
+        names
+    };
+    assert_eq!(names(None).await, ["getAuthInfo", "refreshToken"]);
+    let token = host.token("user_ada");
+    assert_eq!(names(Some(&token)).await.len(), 7);
+    let reply = host
+        .send_modern(Some(&token), "tools/list", json!({}))
+        .await;
+    assert_eq!(reply.json()["result"]["cacheScope"], "private");
 }

@@ -1,25 +1,31 @@
 //! A token in, a [`Principal`] out: who is calling, proven by the issuer's signature, or one of
 //! seven classes of being turned away.
 //!
-//! This module knows tokens, keys and the issuer's token endpoint. It does not know the server's
+//! This module knows tokens, keys, and the issuer's token endpoint and Backend API. It does not know the server's
 //! HTTP, what a class means as a status, or anything of MCP but the shape of
 //! `_meta.authorization`. A token never leaves it: not to a guest, a log or an error's text.
 
 use std::sync::Arc;
 
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use secrecy::{ExposeSecret, SecretString};
 
 mod access;
+mod backend;
+mod cache;
 mod challenge;
 mod claims;
 mod clock;
 mod denied;
+mod directory;
 mod header;
 mod json;
 mod jwks;
 mod keys;
 mod kind;
+mod opaque;
 mod organization;
+mod pace;
 mod policy;
 mod principal;
 mod token;
@@ -34,6 +40,7 @@ pub mod settings;
 mod tests;
 
 pub use access::{Access, Grants, NotGrants, Requirement};
+pub use backend::UserSession;
 pub use bearer::{Bearer, Credentials, Presented};
 pub use challenge::Challenge;
 pub use clock::{Clock, system_clock};
@@ -43,11 +50,14 @@ pub use kind::Kind;
 pub use organization::Organization;
 pub use principal::Principal;
 pub use session::Sessions;
-pub use settings::{OAuthClient, Settings};
+pub use settings::{OAuthClient, OpaqueTokens, Resource, Settings};
 pub use token::MAX_TOKEN_BYTES;
 
+use backend::Backend;
 use clock::Stopwatch;
+use directory::Directory;
 use keys::KeyStore;
+use opaque::Opaque;
 use policy::Policy;
 use settings::{MAX_SKEW, Mistake, check_issuer};
 use token::Fingerprint;
@@ -59,7 +69,9 @@ use verifier::Verifier;
 pub struct Auth(Arc<Inner>);
 
 struct Inner {
-    verifier: Verifier,
+    verifier: Arc<Verifier>,
+    /// Where a secret key is set.
+    directory: Option<Directory>,
     sessions: Sessions,
 }
 
@@ -101,25 +113,60 @@ impl Auth {
                  every application of this issuer are accepted"
             );
         }
-        let sessions = Sessions {
-            http: http.clone(),
-            provider: settings.provider,
+        check_issuer(&settings.api)?;
+        let backend = match &settings.secret_key {
+            Some(key) => {
+                let http = upstream::client(&settings.api, patience).map_err(SetupError::Client)?;
+                let backend = Backend::new(http, settings.api, key, Arc::clone(&stopwatch));
+                Some(backend.ok_or(Mistake::BackendKey)?)
+            }
+            None => None,
+        };
+        let policy = Arc::new(Policy {
             issuer: settings.issuer.clone(),
+            authorized_parties: settings.authorized_parties,
             resource: settings.resource.clone(),
-            client: settings.client,
+            id_token_audiences: settings.id_token_audiences,
+            skew,
+        });
+        let opaque = match &backend {
+            _ if settings.opaque == OpaqueTokens::default() => None,
+            Some(backend) => Some(Opaque::new(
+                Arc::clone(backend),
+                settings.opaque,
+                settings
+                    .secret_key
+                    .is_some_and(|key| key.expose_secret().starts_with("sk_live_")),
+                Arc::clone(&policy),
+                &stopwatch,
+            )),
+            None => return Err(Mistake::BackendKey.into()),
         };
-        let verifier = Verifier {
-            policy: Policy {
-                issuer: settings.issuer,
-                authorized_parties: settings.authorized_parties,
-                resource: settings.resource,
-                id_token_audiences: settings.id_token_audiences,
-                skew,
-            },
+        let limits = session::Limits::new(&stopwatch);
+        let directory = backend
+            .clone()
+            .map(|backend| Directory::new(backend, &stopwatch));
+        let verifier = Arc::new(Verifier {
+            policy,
+            opaque,
             clock,
-            keys: KeyStore::new(http, keys, stopwatch),
+            keys: KeyStore::new(http.clone(), keys, stopwatch),
+        });
+        let sessions = Sessions {
+            http,
+            provider: settings.provider,
+            issuer: settings.issuer,
+            resource: settings.resource,
+            client: settings.client,
+            backend,
+            verifier: Arc::clone(&verifier),
+            limits,
         };
-        Ok(Self(Arc::new(Inner { verifier, sessions })))
+        Ok(Self(Arc::new(Inner {
+            verifier,
+            directory,
+            sessions,
+        })))
     }
 
     /// Verifies what was presented, once: nothing presented is `None`. With a known key it does
@@ -158,6 +205,38 @@ impl Auth {
         }
     }
 
+    /// The caller with what the issuer knows besides, if their token lacks a name or an address and
+    /// the host has a secret key. It takes at most two seconds, and what cannot be had stays absent.
+    pub async fn complete(&self, caller: &Arc<Principal>) -> Arc<Principal> {
+        let Some(directory) = self.0.directory.as_ref().filter(|_| caller.is_incomplete()) else {
+            return Arc::clone(caller);
+        };
+        match directory.profile(caller).await {
+            Ok(profile) => Arc::new(caller.completed(&profile)),
+            Err(_unknown) => Arc::clone(caller),
+        }
+    }
+
+    /// A text of this name in the caller's own private metadata, which the issuer keeps for the host.
+    pub async fn secret(&self, caller: &Principal, name: &str) -> Result<SecretString, NoSecret> {
+        let directory = self.0.directory.as_ref().ok_or(NoSecret::Unavailable)?;
+        match directory.profile(caller).await {
+            Ok(profile) => profile.secret(name).cloned().ok_or(NoSecret::NotSet),
+            Err(failure) if failure.pause().is_some() => Err(NoSecret::Unavailable),
+            Err(_nobody) => Err(NoSecret::NotSet),
+        }
+    }
+
+    /// Whether the session that the caller's token belongs to is active still, as of a few seconds ago.
+    /// Without a secret key nobody can tell.
+    pub async fn check_session(&self, caller: &Principal) -> Result<(), Denied> {
+        match &self.0.directory {
+            Some(directory) => directory.check_session(caller).await,
+            None if caller.session_id().is_none() => Ok(()),
+            None => Err(Denied::new(caller.via(), Reason::Unavailable)),
+        }
+    }
+
     /// The issuer whose tokens are accepted, a URL without a slash at its end.
     pub fn issuer(&self) -> &str {
         &self.0.verifier.policy.issuer
@@ -187,6 +266,15 @@ impl std::fmt::Debug for Auth {
             .field("issuer", &self.issuer())
             .finish_non_exhaustive()
     }
+}
+
+/// Why a caller's secret is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSecret {
+    /// The caller has none of this name.
+    NotSet,
+    /// The issuer cannot be asked.
+    Unavailable,
 }
 
 /// Why [`Auth::new`] failed.

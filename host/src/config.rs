@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::auth::{OAuthClient, settings as clerk};
+use crate::auth::{OAuthClient, OpaqueTokens, settings as clerk};
 use crate::sandbox::Limits;
 use crate::units::{Bytes, Duration};
 pub use given::{Flag, Given, Mistake, SETTINGS, Setting};
@@ -29,6 +29,10 @@ const SHORTEST_KEY: usize = 32;
 
 /// What the host was asked to do.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own, and no two make one state"
+)]
 pub struct Config {
     /// Where to listen; none serves whoever started the process, over standard input and output.
     pub listen: Option<Listen>,
@@ -50,10 +54,18 @@ pub struct Config {
     pub id_token_audiences: Vec<String>,
     /// The OAuth client that refreshes tokens.
     pub client: Option<OAuthClient>,
+    /// Where the issuer's Backend API is, if it is not where it is expected.
+    pub api_url: Option<String>,
     /// The key to the issuer's Backend API.
     pub secret_key: Option<SecretString>,
     /// The token of the client that is served over standard input and output.
     pub token: Option<SecretString>,
+    /// The tokens without content that are accepted.
+    pub opaque_tokens: OpaqueTokens,
+    /// Whether nothing at all is served to callers without a token.
+    pub require_auth: bool,
+    /// Whether lists show a caller only what they may use.
+    pub lists_permitted: bool,
     /// What one call may use, unless the manifest of its service says otherwise.
     pub limits: Limits,
     /// What a manifest may say at most.
@@ -103,8 +115,12 @@ impl Config {
             authorized_parties: reader.list("clerk.authorized_parties"),
             id_token_audiences: reader.list("clerk.id_token_audiences"),
             client: reader.client(),
+            api_url: reader.api_url(),
             secret_key: reader.text("clerk.secret_key").map(SecretString::from),
             token: reader.text("token").map(SecretString::from),
+            opaque_tokens: reader.opaque_tokens(),
+            require_auth: reader.one_of("require_auth", ["tools", "all"]) == Some("all"),
+            lists_permitted: reader.one_of("lists", ["all", "permitted"]) == Some("permitted"),
             limits,
             ceiling,
             calls,
@@ -286,6 +302,51 @@ impl<'a> Reader<'a> {
             }
         }
         found.map(|(_, issuer)| issuer)
+    }
+
+    fn api_url(&mut self) -> Option<String> {
+        match clerk::check_issuer(self.text("clerk.api_url")?) {
+            Ok(url) => Some(url),
+            Err(cause) => {
+                self.mistake("clerk.api_url", cause.to_string());
+                None
+            }
+        }
+    }
+
+    fn opaque_tokens(&mut self) -> OpaqueTokens {
+        let mut accepted = OpaqueTokens::default();
+        for name in self.list("clerk.opaque_tokens") {
+            match &*name {
+                "oauth" => accepted.oauth = true,
+                "api_keys" => accepted.api_keys = true,
+                _ => self.mistake(
+                    "clerk.opaque_tokens",
+                    format!("expected `oauth` or `api_keys`, got `{name}`"),
+                ),
+            }
+        }
+        if accepted != OpaqueTokens::default()
+            && self.issuer_is_named()
+            && self.text("clerk.secret_key").is_none()
+        {
+            self.mistake(
+                "clerk.opaque_tokens",
+                "such tokens are verified with the secret key: set CLERK_SECRET_KEY",
+            );
+        }
+        accepted
+    }
+
+    /// Whether another issuer than the development issuer is meant.
+    fn issuer_is_named(&self) -> bool {
+        [
+            "clerk.issuer",
+            "clerk.frontend_api",
+            "clerk.publishable_key",
+        ]
+        .iter()
+        .any(|key| self.text(key).is_some())
     }
 
     fn client(&mut self) -> Option<OAuthClient> {

@@ -112,7 +112,10 @@ impl Host {
                     .map_err(NotStarted::Issuer)?,
             ),
         };
-        let auth = Auth::new(auth_settings(&config, issuer.as_ref()), clock)?;
+        let is_loopback = config.listen.as_ref().is_some_and(Listen::is_loopback);
+        let local = listening.as_ref().filter(|_| is_loopback);
+        let local = local.map(|listening| &listening.url);
+        let auth = Auth::new(auth_settings(&config, issuer.as_ref(), local), clock)?;
         let keys = auth.clone();
         tokio::spawn(async move { keys.warm().await });
 
@@ -136,12 +139,7 @@ impl Host {
         let first_pass = reload.first_pass();
         let reload = tokio::spawn(reload.run());
 
-        let is_loopback = config.listen.as_ref().is_some_and(Listen::is_loopback);
-        let local = listening.as_ref().filter(|_| is_loopback);
-        let resource = config
-            .public_url
-            .clone()
-            .or_else(|| local.map(|listening| listening.url.clone()));
+        let resource = config.public_url.as_ref().or(local).cloned();
         let metadata = resource.map(|resource| Metadata::new(&resource, auth.issuer()));
         let challenge = Challenge::new(metadata.as_ref().map(|it| it.url().to_string()));
         let stop = watch::Sender::new(false);
@@ -160,6 +158,8 @@ impl Host {
                 },
                 streams: config.streams,
                 state_keys: config.state_keys.clone(),
+                requires_auth: config.require_auth,
+                narrows_lists: config.lists_permitted,
             },
         ));
         let mut servers = JoinSet::new();
@@ -408,11 +408,19 @@ fn url(listen: &Listen, addresses: &[SocketAddr]) -> Url {
         })
 }
 
-fn auth_settings(config: &Config, issuer: Option<&DevelopmentIssuer>) -> auth::Settings {
+/// `local` is the URL of the endpoint, if it is there for this computer alone.
+fn auth_settings(
+    config: &Config,
+    issuer: Option<&DevelopmentIssuer>,
+    local: Option<&Url>,
+) -> auth::Settings {
     auth::Settings {
         authorized_parties: config.authorized_parties.clone(),
         id_token_audiences: config.id_token_audiences.clone(),
-        resource: config.public_url.as_ref().map(Url::to_string),
+        resource: match &config.public_url {
+            Some(public) => Some(auth::Resource::Public(public.to_string())),
+            None => local.map(|url| auth::Resource::Local(url.to_string())),
+        },
         client: config
             .client
             .clone()
@@ -421,6 +429,12 @@ fn auth_settings(config: &Config, issuer: Option<&DevelopmentIssuer>) -> auth::S
             .secret_key
             .clone()
             .or_else(|| issuer.map(DevelopmentIssuer::secret_key)),
+        api: match (&config.api_url, issuer) {
+            (Some(url), _) => url.clone(),
+            (None, Some(issuer)) => issuer.issuer().to_owned(),
+            (None, None) => auth::settings::CLERK_API.to_owned(),
+        },
+        opaque: config.opaque_tokens,
         provider: if issuer.is_some() {
             "development"
         } else {

@@ -69,6 +69,8 @@ pub struct Protocol {
     /// Places for streams of what changes.
     streams: Semaphore,
     most_streams: usize,
+    requires_auth: bool,
+    narrows_lists: bool,
     closing: watch::Receiver<bool>,
 }
 
@@ -96,6 +98,10 @@ pub struct Settings {
     /// The secrets that seal what clients keep for this host. Replicas share them; none makes one that
     /// is good until the host stops.
     pub state_keys: Vec<SecretString>,
+    /// Whether nothing at all is served to callers without a token.
+    pub requires_auth: bool,
+    /// Whether lists show a caller only what they may use.
+    pub narrows_lists: bool,
 }
 
 /// One message, as a transport received it.
@@ -185,6 +191,8 @@ impl Protocol {
             seals: Seals::new(&settings.state_keys),
             streams: Semaphore::new(settings.streams),
             most_streams: settings.streams,
+            requires_auth: settings.requires_auth,
+            narrows_lists: settings.narrows_lists,
             closing: parts.closing,
         }
     }
@@ -273,7 +281,7 @@ impl Protocol {
             header: bearer,
             meta: Presented::Absent,
         };
-        match self.auth.identify(&credentials).await {
+        match self.identify(&credentials).await {
             Ok(caller) if session.admit(caller.as_deref()) => Ok(()),
             Ok(_another) => Err(Error::no_session().answer(None)),
             Err(denied) => Err(Answer::unauthorized(denied)),
@@ -382,7 +390,7 @@ impl Protocol {
             return Err(Error::no_session());
         }
         let credentials = identity::credentials(request, origin.bearer.clone())?;
-        let caller = match self.auth.identify(&credentials).await {
+        let caller = match self.identify(&credentials).await {
             Ok(caller) => caller,
             Err(denied) => {
                 if let Some(record) = record {
@@ -425,12 +433,12 @@ impl Protocol {
     async fn dispatch(&self, request: &Request<'_>, context: Context<'_>) -> Result<Answer, Error> {
         let era = context.era;
         match (&*request.method, era) {
-            ("tools/list", _) => self.list_tools(request, era),
+            ("tools/list", _) => self.list_tools(request, &context),
             ("tools/call", _) => self.call_tool(request, context).await,
-            ("prompts/list", _) => self.list_prompts(request, era),
+            ("prompts/list", _) => self.list_prompts(request, &context),
             ("prompts/get", _) => self.get_prompt(request, context).await,
-            ("resources/list", _) => self.list_resources(request, era),
-            ("resources/templates/list", _) => self.list_templates(request, era),
+            ("resources/list", _) => self.list_resources(request, &context),
+            ("resources/templates/list", _) => self.list_templates(request, &context),
             ("resources/read", _) => self.read_resource(request, context).await,
             ("completion/complete", _) => self.complete(request, context).await,
             ("server/discover", _) => Ok(lifecycle::discover(request)),
@@ -449,8 +457,24 @@ impl Protocol {
     }
 
     /// Takes a notification in. Those that say nothing to this server are heard all the same.
+    /// What does not belong to a session is nobody's, and where nobody is served it is not heard.
+    async fn check_open(&self, bearer: Option<Bearer>) -> Result<(), Answer> {
+        if !self.requires_auth {
+            return Ok(());
+        }
+        let credentials = Credentials {
+            header: bearer,
+            meta: Presented::Absent,
+        };
+        let known = self.identify(&credentials).await;
+        known.map(drop).map_err(Answer::unauthorized)
+    }
+
     async fn heard(&self, notification: &Notification<'_>, origin: &Origin<'_>) -> Answer {
         let Named::Session(session) = &origin.session else {
+            if let Err(refused) = self.check_open(origin.bearer.clone()).await {
+                return refused;
+            }
             return match origin.session {
                 Named::Unknown if !meta::is_modern(notification.params.meta) => {
                     Error::no_session().answer(None)
@@ -471,6 +495,9 @@ impl Protocol {
 
     /// Takes in what a client answers to a question of this server.
     async fn answered(&self, response: &Response<'_>, origin: &Origin<'_>) -> Answer {
+        if let Err(refused) = self.check_open(origin.bearer.clone()).await {
+            return refused;
+        }
         match &origin.session {
             Named::Session(session) => {
                 if let Err(refused) = self.check_owner(session, origin.bearer.clone()).await {

@@ -32,7 +32,15 @@ export const users = [user("A"), user("B")];
 const [first] = users;
 
 const invalidParams = -32602;
-const tools = ["echo", "getAuthInfo", "getUserProfile", "refreshToken"];
+const tools = [
+  "echo",
+  "getAuthInfo",
+  "getUserProfile",
+  "listSessions",
+  "refreshToken",
+  "revokeOtherSessions",
+  "revokeSession",
+];
 let passed = 0;
 let failed = 0;
 

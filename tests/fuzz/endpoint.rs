@@ -116,6 +116,8 @@ impl Endpoint {
                 },
                 streams: 4,
                 state_keys: vec!["a key that is the same in every run".into()],
+                requires_auth: false,
+                narrows_lists: false,
             },
         ));
         let settings = http::Settings {

@@ -3,6 +3,7 @@
 //!
 //! A target returns what came of its input, so that its tests can tell that it reaches anything.
 
+pub mod bearer;
 mod components;
 pub mod decode;
 pub mod describe;

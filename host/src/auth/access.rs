@@ -226,7 +226,7 @@ mod tests {
             policy.issuer
         );
         let all = Object::read(&text).unwrap();
-        let claims = Claims::check(&all, &policy, 0).unwrap();
+        let claims = Claims::check(&all, &policy, 0, 0).unwrap();
         Arc::new(Principal::describe(kind, &claims).presented(Via::Meta))
     }
 

@@ -32,13 +32,18 @@ pub(super) enum Audience<'a> {
 
 impl<'a> Claims<'a> {
     /// Checks what all kinds have in common, in the order in which faults are reported. `now` is
-    /// in seconds since 1970.
-    pub(super) fn check(all: &'a Object<'a>, policy: &Policy, now: i64) -> Result<Self, Reason> {
+    /// in seconds since 1970, and `late` how long ago the token may have expired.
+    pub(super) fn check(
+        all: &'a Object<'a>,
+        policy: &Policy,
+        now: i64,
+        late: i64,
+    ) -> Result<Self, Reason> {
         if all.text("iss") != Some(policy.issuer.as_str()) {
             return Err(Reason::Issuer);
         }
-        let (issued_at, expires_at) = check_times(all, now, policy.skew)?;
-        let subject = subject(all)?;
+        let (issued_at, expires_at) = check_times(all, now, policy.skew, late)?;
+        let subject = subject(all, "sub")?;
         let audience = Audience::read(all.get("aud"))?;
         if all.has("cnf") {
             return Err(Reason::SenderConstrained);
@@ -54,7 +59,7 @@ impl<'a> Claims<'a> {
 }
 
 impl<'a> Audience<'a> {
-    fn read(aud: Option<&'a Json<'a>>) -> Result<Self, Reason> {
+    pub(super) fn read(aud: Option<&'a Json<'a>>) -> Result<Self, Reason> {
         match aud {
             None | Some(Json::Null) => Ok(Self::Absent),
             Some(Json::Text(one)) => Ok(Self::One(one)),
@@ -67,11 +72,11 @@ impl<'a> Audience<'a> {
     }
 
     /// Whether the audience is there and contains one of these.
-    pub(super) fn meets<'w>(&self, wanted: impl IntoIterator<Item = &'w String>) -> bool {
+    pub(super) fn meets<'w>(&self, wanted: impl IntoIterator<Item = &'w str>) -> bool {
         wanted.into_iter().any(|wanted| match self {
             Self::Absent => false,
-            Self::One(one) => one == wanted,
-            Self::Many(many) => many.contains(&wanted.as_str()),
+            Self::One(one) => *one == wanted,
+            Self::Many(many) => many.contains(&wanted),
         })
     }
 
@@ -81,12 +86,17 @@ impl<'a> Audience<'a> {
 }
 
 /// `iat` and `exp`, when the token is valid now (RFC 7519 §4.1.4–6).
-fn check_times(all: &Object<'_>, now: i64, skew: i64) -> Result<(Option<i64>, i64), Reason> {
+fn check_times(
+    all: &Object<'_>,
+    now: i64,
+    skew: i64,
+    late: i64,
+) -> Result<(Option<i64>, i64), Reason> {
     let exp = all
         .get("exp")
         .and_then(Json::as_seconds)
         .ok_or(Reason::Claims)?;
-    if exp <= now.saturating_sub(skew) {
+    if exp <= now.saturating_sub(skew).saturating_sub(late) {
         return Err(Reason::Expired);
     }
     if exp > now.saturating_add(MAX_LIFETIME) {
@@ -111,9 +121,10 @@ fn optional_seconds(all: &Object<'_>, name: &str) -> Result<Option<i64>, Reason>
         .transpose()
 }
 
-fn subject<'a>(all: &'a Object<'a>) -> Result<&'a str, Reason> {
+/// The user that a member of this name says it is about.
+pub(super) fn subject<'a>(all: &'a Object<'a>, name: &str) -> Result<&'a str, Reason> {
     let subject = all
-        .text("sub")
+        .text(name)
         .filter(|sub| (1..=MAX_SUBJECT_BYTES).contains(&sub.len()))
         .filter(|sub| !sub.chars().any(char::is_control))
         .ok_or(Reason::Claims)?;
@@ -150,7 +161,7 @@ mod tests {
         claims.as_object_mut().unwrap().extend(more);
         let text = claims.to_string();
         let object = Object::read(&text).unwrap();
-        Claims::check(&object, &policy(), NOW).err()
+        Claims::check(&object, &policy(), NOW, 0).err()
     }
 
     #[test]

@@ -159,7 +159,9 @@ pub enum Reason {
     Permission,
     /// The caller has none of the roles that are demanded.
     Role,
-    /// The issuer's keys were never loaded, or too long ago.
+    /// The issuer does not know the opaque token, or it was revoked or has expired.
+    Inactive,
+    /// The issuer's keys were never loaded, or too long ago, or its Backend API is out of reach.
     Unavailable,
 }
 
@@ -191,6 +193,7 @@ impl Reason {
             Self::Scope => "scope",
             Self::Permission => "permission",
             Self::Role => "role",
+            Self::Inactive => "inactive",
             Self::Unavailable => "unavailable",
         }
     }
@@ -218,7 +221,8 @@ impl Reason {
             | Self::Audience
             | Self::Azp
             | Self::SenderConstrained
-            | Self::SessionStatus => Class::Invalid,
+            | Self::SessionStatus
+            | Self::Inactive => Class::Invalid,
         }
     }
 }

@@ -22,10 +22,26 @@ pub(super) enum Json<'a> {
     Object(Object<'a>),
 }
 
-impl Json<'_> {
+impl<'a> Json<'a> {
+    pub(super) fn as_object(&self) -> Option<&Object<'a>> {
+        if let Self::Object(object) = self {
+            Some(object)
+        } else {
+            None
+        }
+    }
+
     pub(super) fn as_str(&self) -> Option<&str> {
         if let Self::Text(text) = self {
             Some(text)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn as_list(&self) -> Option<&[Self]> {
+        if let Self::List(items) = self {
+            Some(items)
         } else {
             None
         }
@@ -88,6 +104,11 @@ impl<'a> Object<'a> {
     /// Whether there is a member of this name, null included.
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// The members in the order of the text.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
     }
 
     /// The member of this name, when it is a string.

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::clock::Stopwatch;
 use super::jwks::KeySet;
-use super::upstream::{Unreadable, read_body};
+use super::upstream::{MAX_ANSWER_BYTES, Unreadable, read_body};
 
 /// How old keys may get before a new set is asked for.
 const FRESH: Duration = Duration::from_mins(5);
@@ -338,7 +338,7 @@ impl Shared {
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }
-        let body = read_body(response).await?;
+        let body = read_body(response, MAX_ANSWER_BYTES).await?;
         KeySet::read(&body).ok_or(FetchError::NoUsableKey)
     }
 

@@ -1,11 +1,12 @@
 //! The kinds of token and the rules that each has for itself: audience, authorized party, session
 //! status. The family comes from the header, the rest from claims that are otherwise in order.
 
-use super::claims::Claims;
+use super::claims::{Audience, Claims};
 use super::denied::Reason;
 use super::header::{Category, Family, Header};
 use super::json::Json;
 use super::policy::Policy;
+use super::settings::Resource;
 
 /// The kind of token that a caller presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,11 +54,7 @@ fn check_oauth(claims: &Claims<'_>, policy: &Policy) -> Result<Kind, Reason> {
         .text("client_id")
         .filter(|id| !id.is_empty())
         .ok_or(Reason::Claims)?;
-    // MCP, authorization: a server must see that the token was issued for it.
-    if policy.resource.is_some() && claims.audience.is_absent() {
-        return Err(Reason::Audience);
-    }
-    check_audience(claims, policy)?;
+    check_oauth_audience(&claims.audience, policy)?;
     Ok(Kind::OAuth)
 }
 
@@ -70,7 +67,11 @@ fn check_session_family(
     if claims.all.has("client_id") || claims.all.has("events") {
         return Err(Reason::Kind);
     }
-    if category == Category::None && claims.audience.meets(&policy.id_token_audiences) {
+    if category == Category::None
+        && claims
+            .audience
+            .meets(policy.id_token_audiences.iter().map(String::as_str))
+    {
         return match claims.all.get("azp") {
             None => Ok(Kind::IdToken),
             Some(azp) if is_one_of(azp, &policy.id_token_audiences) => Ok(Kind::IdToken),
@@ -85,7 +86,7 @@ fn check_session_family(
     {
         return Err(Reason::Azp);
     }
-    check_audience(claims, policy)?;
+    check_audience(&claims.audience, policy)?;
     if claims
         .all
         .get("sts")
@@ -102,10 +103,19 @@ fn check_session_family(
     }
 }
 
+/// An OAuth token must name our public address: a server must see that the token was issued for it
+/// (MCP, authorization).
+pub(super) fn check_oauth_audience(audience: &Audience<'_>, policy: &Policy) -> Result<(), Reason> {
+    match policy.resource {
+        Some(Resource::Public(_)) if audience.is_absent() => Err(Reason::Audience),
+        _ => check_audience(audience, policy),
+    }
+}
+
 /// An audience that is present must name us, and with no address of our own nobody can
 /// (RFC 7519 §4.1.3).
-fn check_audience(claims: &Claims<'_>, policy: &Policy) -> Result<(), Reason> {
-    if claims.audience.is_absent() || claims.audience.meets(&policy.resource) {
+pub(super) fn check_audience(audience: &Audience<'_>, policy: &Policy) -> Result<(), Reason> {
+    if audience.is_absent() || audience.meets(policy.resource.as_ref().map(Resource::url)) {
         Ok(())
     } else {
         Err(Reason::Audience)

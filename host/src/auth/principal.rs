@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
+use super::backend::Profile;
 use super::claims::Claims;
 use super::denied::Via;
 use super::json::{Json, Object};
@@ -13,6 +14,7 @@ use super::kind::Kind;
 use super::organization::Organization;
 
 /// The verified caller of one call.
+#[derive(Clone)]
 pub struct Principal {
     id: String,
     kind: Kind,
@@ -28,7 +30,7 @@ pub struct Principal {
     organization: Option<Organization>,
     actor: Option<String>,
     issued_at: Option<u64>,
-    expires_at: u64,
+    expires_at: Option<u64>,
     via: Via,
     /// The payload's JSON text, read again when a tool asks for a claim by name.
     text: String,
@@ -110,8 +112,8 @@ impl Principal {
         self.issued_at
     }
 
-    /// When the token expires, in seconds since 1970.
-    pub fn expires_at(&self) -> u64 {
+    /// When the token expires, in seconds since 1970, where the token itself says so.
+    pub fn expires_at(&self) -> Option<u64> {
         self.expires_at
     }
 
@@ -155,9 +157,63 @@ impl Principal {
             organization: Organization::read(all),
             actor: actor(all),
             issued_at: claims.issued_at.and_then(|at| u64::try_from(at).ok()),
-            expires_at: u64::try_from(claims.expires_at).unwrap_or_default(),
+            expires_at: u64::try_from(claims.expires_at).ok(),
             via: Via::Header,
             text: String::new(),
+        }
+    }
+
+    /// The user record of what the issuer says of an opaque token.
+    pub(super) fn opaque(kind: Kind, user: &str, answer: &Object<'_>) -> Self {
+        let scopes = answer.get("scopes").and_then(Json::as_list);
+        let scopes = scopes.unwrap_or_default().iter().filter_map(Json::as_str);
+        Self {
+            id: user.to_owned(),
+            kind,
+            session_id: None,
+            client_id: answer.text("client_id").map(str::to_owned),
+            scopes: scopes.map(str::to_owned).collect(),
+            email: None,
+            email_verified: None,
+            first_name: None,
+            last_name: None,
+            name: None,
+            image_url: None,
+            organization: None,
+            actor: None,
+            issued_at: None,
+            expires_at: None,
+            via: Via::Header,
+            text: String::new(),
+        }
+    }
+
+    /// Whether a name or address is missing that the issuer may know.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.email.is_none() || self.first_name.is_none() || self.last_name.is_none()
+    }
+
+    /// The same, with what the token does not say taken from the user's profile.
+    pub(super) fn completed(&self, profile: &Profile) -> Self {
+        let or = |own: &Option<String>, other: &Option<String>| own.clone().or(other.clone());
+        // Whether an address is verified says nothing of another address.
+        let is_same = self.email.is_none() || self.email == profile.email;
+        let first_name = or(&self.first_name, &profile.first_name);
+        let last_name = or(&self.last_name, &profile.last_name);
+        let both = first_name.as_deref().zip(last_name.as_deref());
+        Self {
+            email: or(&self.email, &profile.email),
+            email_verified: self
+                .email_verified
+                .or(profile.email_verified.filter(|_| is_same)),
+            name: self
+                .name
+                .clone()
+                .or_else(|| both.map(|(first, last)| format!("{first} {last}"))),
+            image_url: or(&self.image_url, &profile.image_url),
+            first_name,
+            last_name,
+            ..self.clone()
         }
     }
 

@@ -1,35 +1,80 @@
-//! Staying signed in: the `refresh_token` grant (RFC 6749 §6) as Clerk wants it. The client secret
-//! stays in here; what the issuer answers is passed on as typed values, never as its own text.
+//! Staying signed in: the `refresh_token` grant (RFC 6749 §6) as Clerk wants it, and what the Backend
+//! API has besides. The secrets stay in here; what the issuer answers is passed on as typed values,
+//! never as its own text.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, StatusCode};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded;
 
+use super::backend::{self, Backend, retry_after};
+use super::clock::Stopwatch;
 use super::json::{Json, Object};
-use super::settings::OAuthClient;
+use super::pace::{Pace, Paces};
+use super::settings::{OAuthClient, Resource};
 use super::token::{Fingerprint, Segments};
-use super::upstream::read_body;
+use super::upstream::{MAX_ANSWER_BYTES, read_body};
+use super::verifier::Verifier;
+use crate::digest::Digest;
 
 /// The longest refresh token that is passed on, in bytes. Clerk's are far shorter.
 pub const MAX_REFRESH_TOKEN_BYTES: usize = 2_048;
 
-/// The longest pause that is believed of a `Retry-After`, in seconds: a day.
-const MAX_RETRY_AFTER: u64 = 86_400;
+mod own;
 
-/// What the `auth` service of the box needs.
+/// Sign-ins, for whoever offers their callers to look after them: what the `auth` service of the box
+/// needs.
 pub struct Sessions {
     pub(super) http: Client,
     pub(super) provider: String,
     pub(super) issuer: String,
-    pub(super) resource: Option<String>,
+    pub(super) resource: Option<Resource>,
     pub(super) client: Option<OAuthClient>,
+    pub(super) backend: Option<Arc<Backend>>,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) limits: Limits,
+}
+
+/// How often the issuer is asked for callers.
+pub(super) struct Limits {
+    /// What one caller may ask.
+    each: Paces,
+    /// What all callers without a token may ask together.
+    unknown: Paces,
+}
+
+impl Limits {
+    const EACH: Pace = Pace {
+        times: 20,
+        per: Duration::from_mins(1),
+    };
+    const UNKNOWN: Pace = Pace {
+        times: 50,
+        per: Duration::from_secs(10),
+    };
+
+    pub(super) fn new(now: &Stopwatch) -> Self {
+        Self {
+            each: Paces::new(Self::EACH, Arc::clone(now)),
+            unknown: Paces::new(Self::UNKNOWN, Arc::clone(now)),
+        }
+    }
+
+    /// Counts one request of a caller, by their id.
+    fn take(&self, caller: Option<&str>) -> Result<(), SessionError> {
+        let taken = match caller {
+            Some(id) => self.each.take(Digest::of(&[id.as_bytes()])),
+            None => self.unknown.take_any(),
+        };
+        taken.map_err(|pause| SessionError::Limited(Some(pause.max(Duration::from_secs(1)))))
+    }
 }
 
 /// How callers identify themselves to this host.
@@ -41,11 +86,13 @@ pub struct Info {
     pub issuer: String,
     /// Whether [`Sessions::refresh`] can succeed with the present settings.
     pub refresh_available: bool,
+    /// Whether [`Sessions::refresh_session`] and what is about sessions can.
+    pub sessions_available: bool,
     /// The address that an OAuth client gives as `resource`, where the host knows its own.
     pub resource: Option<String>,
 }
 
-/// The answer of the token endpoint (RFC 6749 §5.1).
+/// New tokens (RFC 6749 §5.1).
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// The new access token.
@@ -62,35 +109,64 @@ pub struct Tokens {
     pub scope: Option<String>,
 }
 
-/// Why no token could be had.
+/// Why a sign-in could not be looked after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshError {
-    /// The operator has not configured an OAuth client.
-    NotConfigured,
+pub enum SessionError {
+    /// The operator has not configured what this needs.
+    NotConfigured(Needed),
     /// The issuer refused. The causes have one text on purpose.
     Refused,
+    /// The caller has no such session. Whether somebody else has is not told.
+    NotFound,
+    /// The caller's token belongs to no session.
+    NoSession,
     /// Too many requests; how long to wait, when known.
     Limited(Option<Duration>),
-    /// The issuer could not be reached, or its answer was unusable. It may have replaced the
-    /// refresh token all the same, so this is never repeated.
+    /// The issuer could not be reached, or its answer was unusable. It may have done what it was asked
+    /// all the same, so this is never repeated.
     Unavailable,
 }
 
-impl fmt::Display for RefreshError {
+/// What the operator has to configure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// The OAuth client.
+    Client,
+    /// The key of the Backend API.
+    SecretKey,
+}
+
+impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotConfigured => {
+            Self::NotConfigured(Needed::Client) => {
                 "refreshing is not configured: the operator has to set `CLERK_OAUTH_CLIENT_ID` \
                  and, for a confidential client, `CLERK_OAUTH_CLIENT_SECRET`"
             }
+            Self::NotConfigured(Needed::SecretKey) => {
+                "sessions are not configured: the operator has to set `CLERK_SECRET_KEY`"
+            }
             Self::Refused => "the refresh token is unknown, expired or already used: sign in again",
+            Self::NotFound => "there is no such session",
+            Self::NoSession => "the token belongs to no session",
             Self::Limited(_) => "the issuer is asked too often: wait before trying again",
             Self::Unavailable => "the issuer gave no usable answer: sign in again if this persists",
         })
     }
 }
 
-impl std::error::Error for RefreshError {}
+impl std::error::Error for SessionError {}
+
+impl From<backend::Failure> for SessionError {
+    fn from(failure: backend::Failure) -> Self {
+        match failure {
+            backend::Failure::NotFound => Self::NotFound,
+            backend::Failure::Limited(pause) => Self::Limited(Some(pause)),
+            // What is refused is the caller's fault only where they chose what was asked.
+            backend::Failure::Refused | backend::Failure::Unavailable(_) => Self::Unavailable,
+        }
+    }
+}
 
 impl Sessions {
     /// How callers identify themselves to this host.
@@ -99,18 +175,31 @@ impl Sessions {
             provider: self.provider.clone(),
             issuer: self.issuer.clone(),
             refresh_available: self.client.is_some(),
-            resource: self.resource.clone(),
+            sessions_available: self.backend.is_some(),
+            resource: self
+                .resource
+                .as_ref()
+                .map(|resource| resource.url().to_owned()),
         }
     }
 
     /// Exchanges a refresh token for new tokens. One request is made, whatever comes back: the
-    /// issuer may have replaced the refresh token even when no answer arrived.
-    pub async fn refresh(&self, refresh_token: SecretString) -> Result<Tokens, RefreshError> {
-        let client = self.client.as_ref().ok_or(RefreshError::NotConfigured)?;
+    /// issuer may have replaced the refresh token even when no answer arrived. `caller` is the id of
+    /// whoever asks, where that is known.
+    pub async fn refresh(
+        &self,
+        refresh_token: SecretString,
+        caller: Option<&str>,
+    ) -> Result<Tokens, SessionError> {
+        let client = self
+            .client
+            .as_ref()
+            .ok_or(SessionError::NotConfigured(Needed::Client))?;
         let token = refresh_token.expose_secret();
         if token.is_empty() || token.len() > MAX_REFRESH_TOKEN_BYTES {
-            return Err(RefreshError::Refused);
+            return Err(SessionError::Refused);
         }
+        self.limits.take(caller)?;
         let outcome = self.exchange(client, token).await;
         if let Err(failure) = &outcome {
             failure.log(token);
@@ -139,7 +228,7 @@ impl Sessions {
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failure::Limited(retry_after(response.headers())));
         }
-        let body = read_body(response)
+        let body = read_body(response, MAX_ANSWER_BYTES)
             .await
             .map_err(|error| Failure::Unreachable(error.to_string()))?;
         let body = Zeroizing::new(body);
@@ -159,7 +248,8 @@ impl Sessions {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token");
         form.append_pair("refresh_token", token);
-        if let Some(resource) = &self.resource {
+        // A client named the address on this computer only if it liked to, and the grant says so.
+        if let Some(Resource::Public(resource)) = &self.resource {
             form.append_pair("resource", resource);
         }
         if client.secret.is_none() {
@@ -216,13 +306,6 @@ fn subject(token: &str) -> Option<String> {
     Some(Object::read(&text)?.text("sub")?.to_owned())
 }
 
-/// The pause in seconds that an answer asks for. A date is not understood: seconds are what
-/// Clerk sends.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
-}
-
 /// Why an exchange failed, as the log has it.
 enum Failure {
     /// The refresh token is not good, by a code that we know.
@@ -250,11 +333,11 @@ impl Failure {
         }
     }
 
-    fn public(self) -> RefreshError {
+    fn public(self) -> SessionError {
         match self {
-            Self::Refused(_) => RefreshError::Refused,
-            Self::Limited(pause) => RefreshError::Limited(pause),
-            Self::Ours(_) | Self::Unreachable(_) | Self::Unusable(_) => RefreshError::Unavailable,
+            Self::Refused(_) => SessionError::Refused,
+            Self::Limited(pause) => SessionError::Limited(pause),
+            Self::Ours(_) | Self::Unreachable(_) | Self::Unusable(_) => SessionError::Unavailable,
         }
     }
 

@@ -16,6 +16,9 @@ pub const DEFAULT_SKEW: Duration = Duration::from_secs(5);
 /// would make their expiry meaningless.
 pub const MAX_SKEW: Duration = Duration::from_mins(1);
 
+/// Where Clerk's Backend API is.
+pub const CLERK_API: &str = "https://api.clerk.com";
+
 /// The longest publishable key: a host name has at most 253 bytes, which base64 makes 344.
 const MAX_KEY_BYTES: usize = 512;
 
@@ -28,14 +31,18 @@ pub struct Settings {
     pub issuer: String,
     /// The accepted values of `azp`, origins; when empty `azp` is not looked at.
     pub authorized_parties: Vec<String>,
-    /// The public address of this server, which OAuth tokens must name as their audience.
-    pub resource: Option<String>,
+    /// The address of this server, which tokens name as their audience.
+    pub resource: Option<Resource>,
     /// The client ids whose id tokens are accepted; when empty none are.
     pub id_token_audiences: Vec<String>,
     /// The OAuth client for the refresh grant.
     pub client: Option<OAuthClient>,
-    /// The key of the Backend API. Verification does not need it.
+    /// Where the Backend API is, a URL as [`check_issuer`] accepts it.
+    pub api: String,
+    /// The key of the Backend API. Verifying tokens with content does not need it.
     pub secret_key: Option<SecretString>,
+    /// The tokens without content that are accepted, which takes the secret key.
+    pub opaque: OpaqueTokens,
     /// How far the issuer's clock and ours may be apart, at most [`MAX_SKEW`], in whole seconds.
     pub skew: Duration,
 }
@@ -50,10 +57,40 @@ impl Settings {
             resource: None,
             id_token_audiences: Vec::new(),
             client: None,
+            api: CLERK_API.to_owned(),
             secret_key: None,
+            opaque: OpaqueTokens::default(),
             skew: DEFAULT_SKEW,
         }
     }
+}
+
+/// The address of this server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// The one that callers type: an OAuth token must name it.
+    Public(String),
+    /// The one on this computer, where there is no other: a token may name it.
+    Local(String),
+}
+
+impl Resource {
+    /// The address.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Public(url) | Self::Local(url) => url,
+        }
+    }
+}
+
+/// The tokens without content that are accepted. What they mean only the issuer can tell, so each is
+/// asked about through the Backend API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpaqueTokens {
+    /// OAuth access tokens, `oat_…`.
+    pub oauth: bool,
+    /// API keys, `ak_…`.
+    pub api_keys: bool,
 }
 
 /// An OAuth client registered with the issuer.
@@ -103,6 +140,11 @@ pub enum Mistake {
         "the issuer has no path, query, fragment or user: it is scheme, host and optional port"
     )]
     Extra,
+    /// A secret key that no header can carry, or none where one is needed.
+    #[error(
+        "a secret key begins with `sk_` and has only visible characters; opaque tokens need one"
+    )]
+    BackendKey,
     /// A skew out of range.
     #[error("the clock skew must be whole seconds and at most 60 s")]
     Skew,

@@ -1,6 +1,7 @@
 //! The verifier, the key store and the refresh grant, shown on tokens made here and against a
 //! real HTTP server on the loopback address. Clocks are handed in; nothing sleeps.
 
+mod backend;
 mod cases;
 mod draft;
 mod refresh;
@@ -13,7 +14,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::upstream::Patience;
-use super::{Auth, Kind, Principal, Reason, Settings};
+use super::{Auth, Bearer, Credentials, Kind, Presented, Principal, Reason};
+use super::{Resource, Settings};
 use draft::{APP, ISSUER, NOW, RESOURCE};
 use server::Server;
 
@@ -46,7 +48,7 @@ impl Bench {
     fn assemble(server: &Server, patience: Patience, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::new(ISSUER);
         settings.authorized_parties = vec![APP.to_owned()];
-        settings.resource = Some(RESOURCE.to_owned());
+        settings.resource = Some(Resource::Public(RESOURCE.to_owned()));
         change(&mut settings);
         let clock = Arc::new(AtomicI64::new(NOW));
         let stopwatch = Arc::new(AtomicU64::new(0));
@@ -63,6 +65,24 @@ impl Bench {
             clock,
             stopwatch,
         }
+    }
+
+    /// One that may ask the Backend API of this server.
+    fn with_key(server: &Server, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with(server, |settings| {
+            settings.api = server.url("");
+            settings.secret_key = Some("sk_test_s3cret".into());
+            change(settings);
+        })
+    }
+
+    /// The caller with this token.
+    async fn caller(&self, token: &str) -> Arc<Principal> {
+        let credentials = Credentials {
+            header: Some(Bearer::new(token.into())),
+            meta: Presented::Absent,
+        };
+        self.auth.identify(&credentials).await.unwrap().unwrap()
     }
 
     async fn verify(&self, token: &str) -> Result<Principal, Reason> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, retry};
 
-/// The longest answer that is read, in bytes. The largest legitimate one, a key set, has some
+/// The longest key set or answer of the token endpoint that is read, in bytes. Real ones have some
 /// kilobytes.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
@@ -48,11 +48,11 @@ pub(super) fn client(issuer: &str, patience: Patience) -> reqwest::Result<Client
 }
 
 /// Reads an answer's body. The length that the answer claims for itself is not trusted.
-pub(super) async fn read_body(mut response: Response) -> Result<Vec<u8>, Unreadable> {
+pub(super) async fn read_body(mut response: Response, most: usize) -> Result<Vec<u8>, Unreadable> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Unreadable::Broken)? {
-        if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
-            return Err(Unreadable::TooLong);
+        if body.len().saturating_add(chunk.len()) > most {
+            return Err(Unreadable::TooLong(most));
         }
         body.extend_from_slice(&chunk);
     }
@@ -62,8 +62,8 @@ pub(super) async fn read_body(mut response: Response) -> Result<Vec<u8>, Unreada
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
-    #[error("the answer is longer than {MAX_ANSWER_BYTES} bytes")]
-    TooLong,
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
     #[error("the answer broke off: {0}")]
     Broken(reqwest::Error),
 }

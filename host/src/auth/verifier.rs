@@ -1,7 +1,8 @@
 //! The one way from a token to a [`Principal`]: form, header, key, signature, claims, kind, in that
 //! order. The signature comes before any claim, so that answers tell nothing about what else the
-//! token would have failed at.
+//! token would have failed at. Tokens without content take another way, by asking the issuer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
@@ -13,13 +14,16 @@ use super::header::Header;
 use super::json::Object;
 use super::keys::{KeyStore, NoKey};
 use super::kind::Kind;
+use super::opaque::Opaque;
 use super::policy::Policy;
 use super::principal::Principal;
 use super::token::Segments;
 
 /// Judges tokens.
 pub(super) struct Verifier {
-    pub(super) policy: Policy,
+    pub(super) policy: Arc<Policy>,
+    /// Tokens without content, where any are accepted.
+    pub(super) opaque: Option<Opaque>,
     pub(super) clock: Clock,
     pub(super) keys: KeyStore,
 }
@@ -47,6 +51,29 @@ impl From<Reason> for Refusal {
 impl Verifier {
     /// Judges a token, once. With a known key this does not wait for anything.
     pub(super) async fn verify(&self, token: &str) -> Result<Principal, Refusal> {
+        if let Some(opaque) = &self.opaque
+            && let Some(form) = opaque.form(token)
+        {
+            return opaque.verify(form, token).await;
+        }
+        self.verify_content(token, 0).await
+    }
+
+    /// Judges a session token that may have expired so many seconds ago, and is good otherwise.
+    pub(super) async fn verify_expired(
+        &self,
+        token: &str,
+        late: i64,
+    ) -> Result<Principal, Refusal> {
+        let principal = self.verify_content(token, late).await?;
+        if principal.kind() == Kind::Session {
+            Ok(principal)
+        } else {
+            Err(Reason::Kind.into())
+        }
+    }
+
+    async fn verify_content(&self, token: &str, late: i64) -> Result<Principal, Refusal> {
         let segments = Segments::split(token)?;
         let header = Header::read(&segments.header_text()?)?;
         let with_kid = |reason| Refusal {
@@ -71,15 +98,21 @@ impl Verifier {
             // An error is a signature that does not even decode.
             Ok(false) | Err(_) => return Err(with_kid(Reason::Signature)),
         }
-        self.read_payload(&header, &segments).map_err(with_kid)
+        self.read_payload(&header, &segments, late)
+            .map_err(with_kid)
     }
 
     /// Reads the payload of a token whose signature was verified.
-    fn read_payload(&self, header: &Header, segments: &Segments<'_>) -> Result<Principal, Reason> {
+    fn read_payload(
+        &self,
+        header: &Header,
+        segments: &Segments<'_>,
+        late: i64,
+    ) -> Result<Principal, Reason> {
         let text = segments.payload_text()?;
         let principal = {
             let all = Object::read(&text).ok_or(Reason::Claims)?;
-            let claims = Claims::check(&all, &self.policy, (self.clock)())?;
+            let claims = Claims::check(&all, &self.policy, (self.clock)(), late)?;
             let kind = Kind::check(header, &claims, &self.policy)?;
             Principal::describe(kind, &claims)
         };

@@ -41,6 +41,8 @@ pub struct Function {
     pub icons: Vec<Icon>,
     /// Whether it wants to know its caller.
     pub access: Access,
+    /// Whether it serves no caller whose session has ended.
+    pub active_session: bool,
     /// What it takes and gives.
     pub signature: Signature,
     /// The function itself.

@@ -18,7 +18,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 34] = [
+pub const SETTINGS: [Setting; 38] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -27,6 +27,8 @@ pub const SETTINGS: [Setting; 34] = [
     of("public_url", "CLOISTER_PUBLIC_URL"),
     of("allowed_origins", "CLOISTER_ALLOWED_ORIGINS"),
     of("grace", "CLOISTER_GRACE"),
+    of("require_auth", "CLOISTER_REQUIRE_AUTH"),
+    of("lists", "CLOISTER_LISTS"),
     of("state_keys", "CLOISTER_STATE_KEYS"),
     of("token", "CLOISTER_TOKEN"),
     of("log", "CLOISTER_LOG"),
@@ -35,6 +37,8 @@ pub const SETTINGS: [Setting; 34] = [
     of("clerk.frontend_api", "CLERK_FRONTEND_API"),
     of("clerk.publishable_key", "CLERK_PUBLISHABLE_KEY"),
     of("clerk.secret_key", "CLERK_SECRET_KEY"),
+    of("clerk.api_url", "CLERK_API_URL"),
+    of("clerk.opaque_tokens", "CLERK_OPAQUE_TOKENS"),
     of("clerk.oauth_client_id", "CLERK_OAUTH_CLIENT_ID"),
     of("clerk.oauth_client_secret", "CLERK_OAUTH_CLIENT_SECRET"),
     of("clerk.authorized_parties", "CLERK_AUTHORIZED_PARTIES"),

@@ -9,8 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{DevelopmentIssuer, OldKey, TokenKind, TokenRequest, User};
-use crate::auth::session::RefreshError;
-use crate::auth::{Auth, Bearer, Credentials, Denied, Kind, Presented, Principal, Settings};
+use crate::auth::session::SessionError;
+use crate::auth::{
+    Auth, Bearer, Credentials, Denied, Kind, Presented, Principal, Resource, Settings,
+};
 
 const NOW: i64 = 1_795_000_000;
 
@@ -80,7 +82,7 @@ async fn a_minted_token_is_a_user_of_the_host() {
         (user.first_name(), user.last_name()),
         (Some("Ada"), Some("Lovelace"))
     );
-    assert_eq!(Some(user.expires_at()), u64::try_from(NOW + 60).ok());
+    assert_eq!(user.expires_at(), u64::try_from(NOW + 60).ok());
 
     let session = TokenRequest {
         kind: TokenKind::Session,
@@ -126,9 +128,11 @@ async fn what_cannot_be_a_token_is_not_made() {
 async fn a_refresh_token_becomes_an_access_token_that_is_accepted() {
     let issuer = start().await;
     for resource in [None, Some("https://mcp.example.test/mcp".to_owned())] {
-        let auth = auth(&issuer, |settings| settings.resource = resource);
+        let auth = auth(&issuer, |settings| {
+            settings.resource = resource.map(Resource::Public);
+        });
         let first = issuer.refresh_token("user_1");
-        let tokens = auth.sessions().refresh(first.clone()).await.unwrap();
+        let tokens = auth.sessions().refresh(first.clone(), None).await.unwrap();
         assert_eq!(tokens.expires_in, Some(86_400));
         assert!(tokens.id_token.is_some());
         let user = identify(&auth, &tokens.access_token).await.unwrap();
@@ -137,10 +141,10 @@ async fn a_refresh_token_becomes_an_access_token_that_is_accepted() {
         assert_eq!(user.client_id(), Some("client_development"));
 
         // The old one is used up, the new one is not.
-        let again = auth.sessions().refresh(first).await.unwrap_err();
-        assert_eq!(again, RefreshError::Refused);
+        let again = auth.sessions().refresh(first, None).await.unwrap_err();
+        assert_eq!(again, SessionError::Refused);
         let next = tokens.refresh_token.unwrap();
-        assert!(auth.sessions().refresh(next).await.is_ok());
+        assert!(auth.sessions().refresh(next, None).await.is_ok());
     }
 }
 
@@ -151,7 +155,7 @@ async fn a_public_client_refreshes_without_a_secret() {
         settings.client = Some(issuer.public_client());
     });
     let token = issuer.public_refresh_token(User::GRACE.id);
-    let tokens = auth.sessions().refresh(token).await.unwrap();
+    let tokens = auth.sessions().refresh(token, None).await.unwrap();
     assert_eq!(
         identify(&auth, &tokens.access_token).await.unwrap().id(),
         User::GRACE.id
@@ -159,8 +163,8 @@ async fn a_public_client_refreshes_without_a_secret() {
     // Another client's token is nobody's.
     let foreign = issuer.refresh_token("user_1");
     assert_eq!(
-        auth.sessions().refresh(foreign).await.unwrap_err(),
-        RefreshError::Refused
+        auth.sessions().refresh(foreign, None).await.unwrap_err(),
+        SessionError::Refused
     );
 }
 
@@ -260,7 +264,7 @@ async fn the_token_endpoint_names_each_mistake() {
         (StatusCode::OK, &json!("email"), &Value::Null)
     );
     let auth = auth(&issuer, |settings| {
-        settings.resource = Some("https://b.test/mcp".to_owned());
+        settings.resource = Some(Resource::Public("https://b.test/mcp".to_owned()));
     });
     let access: SecretString = answer["access_token"].as_str().unwrap().into();
     assert_eq!(identify(&auth, &access).await.unwrap().scopes(), ["email"]);

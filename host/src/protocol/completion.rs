@@ -57,7 +57,7 @@ impl Protocol {
                 .map(str::to_owned)
                 .collect(),
             Some(Completion::By(function)) => {
-                let caller = match self.admit(&function, &catalog, request, &context) {
+                let caller = match self.admit(&function, &catalog, request, &context).await {
                     Ok(caller) => caller,
                     Err(refused) => return Ok(refused),
                 };

@@ -38,8 +38,20 @@ pub(super) fn credentials(
 }
 
 impl Protocol {
+    /// Who is calling, where the host serves them at all.
+    pub(super) async fn identify(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Option<Arc<Principal>>, Denied> {
+        let caller = self.auth.identify(credentials).await?;
+        if caller.is_none() && self.requires_auth {
+            return Err(Denied::missing(Via::Header));
+        }
+        Ok(caller)
+    }
+
     /// Whom to pass on to a function, or the answer to a caller whom it does not serve.
-    pub(super) fn admit(
+    pub(super) async fn admit(
         &self,
         function: &Function,
         catalog: &Catalog,
@@ -49,15 +61,20 @@ impl Protocol {
         if let Some(record) = context.record {
             record.function(function, catalog);
         }
-        function
-            .access
-            .admit(context.caller.clone())
-            .map_err(|denied| {
-                if let Some(record) = context.record {
-                    record.ended(Outcome::Denied(denied.reason.code()));
-                }
-                self.refuse(denied, request, context.era)
-            })
+        let admitted = match function.access.admit(context.caller.clone()) {
+            Ok(Some(caller)) if function.active_session => self
+                .auth
+                .check_session(&caller)
+                .await
+                .map(|()| Some(caller)),
+            admitted => admitted,
+        };
+        admitted.map_err(|denied| {
+            if let Some(record) = context.record {
+                record.ended(Outcome::Denied(denied.reason.code()));
+            }
+            self.refuse(denied, request, context.era)
+        })
     }
 
     /// The answer to a caller who is turned away. A token in the header, or none, is the transport's

@@ -13,11 +13,11 @@ use serde_json::{Map, Value, json};
 
 use super::lifecycle::{SERVER_INFO_KEY, server_info};
 use super::message::{Params, Request};
-use super::meta::Era;
 use super::reply::{Answer, Error};
 use super::revision::Revision;
-use super::{Protocol, prompts, resources, tools};
-use crate::catalog::{Catalog, Icon};
+use super::{Context, Protocol, prompts, resources, tools};
+use crate::auth::Principal;
+use crate::catalog::{Catalog, Function, Icon};
 
 /// How long a client may keep a list without asking again, in milliseconds.
 const TTL_MS: u64 = 5_000;
@@ -53,24 +53,63 @@ impl List {
         self,
         catalog: &'c Catalog,
         revision: Revision,
+        view: View<'c>,
     ) -> Box<dyn Iterator<Item = (&'c str, Written)> + 'c> {
         match self {
-            Self::Tools => Box::new(catalog.tools().map(move |(name, tool)| {
-                (name, to_raw_value(&tools::listed(name, tool, revision)))
-            })),
-            Self::Prompts => Box::new(catalog.prompts().map(move |(name, prompt)| {
-                (name, to_raw_value(&prompts::listed(name, prompt, revision)))
-            })),
-            Self::Resources => Box::new(catalog.resources().map(move |(uri, resource)| {
-                (
-                    uri,
-                    to_raw_value(&resources::listed(uri, resource, revision)),
-                )
-            })),
-            Self::Templates => Box::new(catalog.templates().map(move |(template, resource)| {
-                let entry = resources::listed_template(template, resource, revision);
-                (template, to_raw_value(&entry))
-            })),
+            Self::Tools => Box::new(
+                catalog
+                    .tools()
+                    .filter(move |(_, tool)| view.shows(&tool.function))
+                    .map(move |(name, tool)| {
+                        (name, to_raw_value(&tools::listed(name, tool, revision)))
+                    }),
+            ),
+            Self::Prompts => Box::new(
+                catalog
+                    .prompts()
+                    .filter(move |(_, prompt)| view.shows(&prompt.function))
+                    .map(move |(name, prompt)| {
+                        (name, to_raw_value(&prompts::listed(name, prompt, revision)))
+                    }),
+            ),
+            Self::Resources => Box::new(
+                catalog
+                    .resources()
+                    .filter(move |(_, resource)| view.shows(&resource.function))
+                    .map(move |(uri, resource)| {
+                        (
+                            uri,
+                            to_raw_value(&resources::listed(uri, resource, revision)),
+                        )
+                    }),
+            ),
+            Self::Templates => Box::new(
+                catalog
+                    .templates()
+                    .filter(move |(_, resource)| view.shows(&resource.function))
+                    .map(move |(template, resource)| {
+                        let entry = resources::listed_template(template, resource, revision);
+                        (template, to_raw_value(&entry))
+                    }),
+            ),
+        }
+    }
+}
+
+/// Whose eyes a list is for.
+#[derive(Clone, Copy)]
+enum View<'a> {
+    /// Everybody's: it shows everything.
+    Everybody,
+    /// One caller's, known or not: it shows what they may use.
+    Of(Option<&'a Arc<Principal>>),
+}
+
+impl View<'_> {
+    fn shows(self, function: &Function) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Of(caller) => function.access.admit(caller.cloned()).is_ok(),
         }
     }
 }
@@ -88,13 +127,15 @@ struct Generation {
 }
 
 impl Protocol {
-    /// `tools/list` and its like: the same list for everybody, in the order of names or addresses.
+    /// `tools/list` and its like, in the order of names or addresses: the same list for everybody, unless
+    /// the host shows each caller only what they may use.
     pub(super) fn list(
         &self,
         list: List,
         request: &Request<'_>,
-        era: &Era,
+        context: &Context<'_>,
     ) -> Result<Answer, Error> {
+        let revision = context.era.revision();
         let after = match request.params.cursor {
             None => None,
             Some(_) => Some(read_cursor(&Params::text(
@@ -103,9 +144,14 @@ impl Protocol {
             )?)?),
         };
         let catalog = self.catalogs.snapshot();
-        let page = match after {
-            None => self.listings.first(list, &catalog, era.revision()),
-            Some(after) => page(list, &catalog, era.revision(), Some(&after)).map(Arc::from),
+        let view = if self.narrows_lists {
+            View::Of(context.caller.as_ref())
+        } else {
+            View::Everybody
+        };
+        let page = match (after, view) {
+            (None, View::Everybody) => self.listings.first(list, &catalog, revision),
+            (after, view) => page(list, &catalog, revision, after.as_deref(), view).map(Arc::from),
         };
         match page {
             Ok(page) => Ok(Answer::result(request.id, &*page)),
@@ -133,7 +179,7 @@ impl Listings {
         if let Some(page) = current.and_then(|known| known.pages.get(&(list, revision))) {
             return Ok(Arc::clone(page));
         }
-        let written: Arc<RawValue> = page(list, catalog, revision, None)?.into();
+        let written: Arc<RawValue> = page(list, catalog, revision, None, View::Everybody)?.into();
         let mut generation = current.cloned().unwrap_or_else(|| Generation {
             number: catalog.generation(),
             pages: HashMap::new(),
@@ -156,9 +202,15 @@ struct Page<'a> {
 }
 
 /// The entries that come after a key, as many as a page has.
-fn page(list: List, catalog: &Catalog, revision: Revision, after: Option<&str>) -> Written {
+fn page(
+    list: List,
+    catalog: &Catalog,
+    revision: Revision,
+    after: Option<&str>,
+    view: View<'_>,
+) -> Written {
     let mut entries = list
-        .entries(catalog, revision)
+        .entries(catalog, revision, view)
         .skip_while(|(key, _)| after.is_some_and(|after| *key <= after));
     let mut end = "";
     let mut written = Vec::new();
@@ -173,7 +225,11 @@ fn page(list: List, catalog: &Catalog, revision: Revision, after: Option<&str>) 
     if revision.is_modern() {
         result.insert("resultType".into(), json!("complete"));
         result.insert("ttlMs".into(), json!(TTL_MS));
-        result.insert("cacheScope".into(), json!("public"));
+        let scope = match view {
+            View::Everybody => "public",
+            View::Of(_) => "private",
+        };
+        result.insert("cacheScope".into(), json!(scope));
         result.insert("_meta".into(), json!({ SERVER_INFO_KEY: server_info() }));
     }
     to_raw_value(&Page {

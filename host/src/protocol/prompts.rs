@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 
 use super::listing::{List, ListedIcon, icons};
 use super::message::{Params, Request};
-use super::meta::Era;
 use super::reply::{Answer, Error};
 use super::revision::Revision;
 use super::run::{NotRun, Subject, completed};
@@ -57,8 +56,12 @@ pub(super) fn listed<'a>(name: &'a str, prompt: &'a Prompt, revision: Revision) 
 
 impl Protocol {
     /// `prompts/list`.
-    pub(super) fn list_prompts(&self, request: &Request<'_>, era: &Era) -> Result<Answer, Error> {
-        self.list(List::Prompts, request, era)
+    pub(super) fn list_prompts(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Result<Answer, Error> {
+        self.list(List::Prompts, request, context)
     }
 
     /// `prompts/get`: find the prompt, admit the caller, decode, run, encode.
@@ -73,7 +76,7 @@ impl Protocol {
             .prompt(&name)
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let function = &prompt.function;
-        let caller = match self.admit(function, &catalog, request, &context) {
+        let caller = match self.admit(function, &catalog, request, &context).await {
             Ok(caller) => caller,
             Err(refused) => return Ok(refused),
         };

@@ -71,13 +71,21 @@ fn nowhere(resource: &Resource, revision: Revision) -> Listed<'_> {
 
 impl Protocol {
     /// `resources/list`.
-    pub(super) fn list_resources(&self, request: &Request<'_>, era: &Era) -> Result<Answer, Error> {
-        self.list(List::Resources, request, era)
+    pub(super) fn list_resources(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Result<Answer, Error> {
+        self.list(List::Resources, request, context)
     }
 
     /// `resources/templates/list`.
-    pub(super) fn list_templates(&self, request: &Request<'_>, era: &Era) -> Result<Answer, Error> {
-        self.list(List::Templates, request, era)
+    pub(super) fn list_templates(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Result<Answer, Error> {
+        self.list(List::Templates, request, context)
     }
 
     /// `resources/read`: find the resource, admit the caller, decode, run, encode.
@@ -102,7 +110,7 @@ impl Protocol {
             .map_err(|unknown| not_found(&unknown.to_string()))?;
         let resource = read.resource;
         let function = &resource.function;
-        let caller = match self.admit(function, &catalog, request, &context) {
+        let caller = match self.admit(function, &catalog, request, &context).await {
             Ok(caller) => caller,
             Err(refused) => return Ok(refused),
         };

@@ -23,8 +23,12 @@ pub(super) fn listed<'a>(name: &'a str, tool: &'a Tool, revision: Revision) -> L
 
 impl Protocol {
     /// `tools/list`.
-    pub(super) fn list_tools(&self, request: &Request<'_>, era: &Era) -> Result<Answer, Error> {
-        self.list(List::Tools, request, era)
+    pub(super) fn list_tools(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Result<Answer, Error> {
+        self.list(List::Tools, request, context)
     }
 
     /// `tools/call`: find the tool, admit the caller, decode, run, encode.
@@ -40,7 +44,7 @@ impl Protocol {
             .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let function = &tool.function;
         let era = context.era;
-        let caller = match self.admit(function, &catalog, request, &context) {
+        let caller = match self.admit(function, &catalog, request, &context).await {
             Ok(caller) => caller,
             Err(refused) => return Ok(refused),
         };

@@ -20,11 +20,14 @@ use crate::value::NameCase;
 pub(super) struct Manifest {
     /// How the service spells its names in JSON.
     pub(super) case: NameCase,
+    /// Whether its functions serve no caller whose session has ended. Each session is asked about at the
+    /// issuer every few seconds; tokens that belong to no session are served as ever.
+    pub(super) active_session: bool,
     /// What one call of it may use.
     pub(super) limits: GivenLimits,
     /// The variables of its environment. `${secret.NAME}` in a value is that secret.
     env: BTreeMap<String, String>,
-    /// Where the host finds the secrets that other values name.
+    /// Where the host finds the secrets that other values name, and those that each caller has for themselves.
     secrets: BTreeMap<String, Source>,
     /// What it demands of the callers of its functions, by their names in WIT or JSON.
     pub(super) tools: BTreeMap<String, Stated>,
@@ -101,6 +104,7 @@ impl Manifest {
         });
         Ok(Grants {
             env: env.collect::<Result<_, _>>()?,
+            user_secrets: secrets::of_users(&self.secrets),
         })
     }
 }
@@ -130,6 +134,7 @@ mod tests {
             "[tools.get]\n\nscopes = \"a\"",
             "[tools.get]\n\nscopes = [\"a b\"]",
             "[tools.get]\n\nroles = [\"\"]",
+            "\n\nactive_session = \"yes\"",
         ] {
             let error = read(wrong).unwrap_err();
             assert!(error.contains("line 3"), "{error}");

@@ -9,7 +9,13 @@ wasmtime::component::bindgen!({
         "cloister:mcp/client.list-roots": async | trappable,
         "cloister:mcp/client.sample": async | trappable,
         "cloister:mcp/client.visit": async | trappable,
+        "cloister:mcp/auth.[method]auth-user.get": async | trappable,
+        "cloister:mcp/auth.[method]auth-user.secret": async | trappable,
         "cloister:mcp/session.refresh": async | trappable,
+        "cloister:mcp/session.refresh-session": async | trappable,
+        "cloister:mcp/session.revoke": async | trappable,
+        "cloister:mcp/session.revoke-others": async | trappable,
+        "cloister:mcp/session.sessions": async | trappable,
         default: trappable,
     },
     with: {

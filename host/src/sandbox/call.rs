@@ -10,6 +10,7 @@ use super::admission::{Claim, Full};
 use super::client::Client;
 use super::deadline::Deadline;
 use super::failure::{Ended, OutOfCpu, OutOfTime};
+use super::grants::Grants;
 use super::imports::auth::AuthUser;
 use super::limits::Meter;
 use super::program::{Export, Identity};
@@ -25,6 +26,8 @@ const HANDLES: usize = 1_000;
 /// What the host knows of one call: the data of its store.
 pub(super) struct Call {
     pub(super) caller: Option<Arc<Principal>>,
+    pub(super) behalf: Option<Arc<str>>,
+    pub(super) grants: Arc<Grants>,
     pub(super) auth: Auth,
     pub(super) client: Arc<dyn Client>,
     pub(super) questions: Questions,
@@ -49,7 +52,7 @@ pub struct Invocation {
     pub service: Arc<str>,
     /// The caller, if the function is to know them.
     pub caller: Option<Arc<Principal>>,
-    /// On whose behalf it takes a place: the id of whoever asked, known to the function or not.
+    /// On whose behalf it takes a place and asks the issuer: the id of whoever asked, known to the function or not.
     pub behalf: Option<Arc<str>>,
     /// Where what it says and asks goes.
     pub client: Arc<dyn Client>,
@@ -92,7 +95,7 @@ impl Sandbox {
         let deadline = Deadline::after(limits.timeout);
         let claim = Claim {
             service,
-            caller: behalf,
+            caller: behalf.clone(),
             most: limits.concurrency,
         };
         let _place = match deadline.bound(self.admission.enter(&claim)).await {
@@ -102,6 +105,8 @@ impl Sandbox {
         let stderr = Stderr::default();
         let call = Call {
             caller,
+            behalf,
+            grants: Arc::clone(&export.grants),
             auth: self.auth.clone(),
             client,
             questions: Questions::default(),

@@ -1,9 +1,14 @@
 //! What the operator grants a service beyond what every service has. Nothing is granted by default, and
 //! no guest and no caller can change it.
 
+use std::collections::BTreeMap;
+
 /// What the operator grants a service. It may hold secrets, so it cannot be printed.
 #[derive(Clone, Default)]
 pub struct Grants {
     /// The variables of its environment, with their values.
     pub env: Vec<(String, String)>,
+    /// The secrets of the caller's own that it may ask for, by their names, and the members of the
+    /// caller's private metadata that hold them.
+    pub user_secrets: BTreeMap<String, String>,
 }

@@ -18,7 +18,15 @@ from checks import check, equal, expect, finish, setting, text
 from features import exercise
 
 INVALID_PARAMS = -32602
-TOOLS = ["echo", "getAuthInfo", "getUserProfile", "refreshToken"]
+TOOLS = [
+    "echo",
+    "getAuthInfo",
+    "getUserProfile",
+    "listSessions",
+    "refreshToken",
+    "revokeOtherSessions",
+    "revokeSession",
+]
 
 MODERN = "2026-07-28"
 WAYS = {"legacy": "2025-11-25", "auto": MODERN, MODERN: MODERN}

@@ -9,7 +9,7 @@ use super::draft::{
     encode, id_token, jwk, jwks, machine, oauth, public_der, session, template,
 };
 use super::server::{Answer, Server};
-use super::{Bench, Kind, Reason};
+use super::{Bench, Kind, Reason, Resource};
 
 const OPAQUE: &str = "oat_0123456789abcdef0123456789abcdef";
 
@@ -394,6 +394,22 @@ async fn the_same_tokens_under_other_policies() {
     ];
     judge(&no_resource, cases).await;
 
+    // The address on this computer may be named and need not be.
+    let local = Bench::with(&server, |settings| {
+        settings.resource = Some(Resource::Local(RESOURCE.to_owned()));
+    });
+    let cases = vec![
+        case("A_oauth_no_aud", &oauth(), Ok(Kind::OAuth)),
+        case("A_oauth_aud_ours", &ours, Ok(Kind::OAuth)),
+        case("A_oauth_aud_other", &other, Err(Reason::Audience)),
+        case(
+            "A_template_aud_other",
+            &other_template,
+            Err(Reason::Audience),
+        ),
+    ];
+    judge(&local, cases).await;
+
     let any_party = Bench::with(&server, |settings| settings.authorized_parties.clear());
     let evil = session().claims(&json!({"azp": "https://evil.example"}));
     let cases = vec![
@@ -444,6 +460,36 @@ async fn the_same_tokens_under_other_policies() {
 }
 
 #[tokio::test]
+async fn any_change_of_a_character_is_refused() {
+    let server = server();
+    let bench = Bench::with(&server, |settings| {
+        settings.id_token_audiences = vec![CLIENT.to_owned()];
+    });
+    let ours = oauth().claims(&json!({"aud": RESOURCE}));
+    for good in [session(), template(), ours, id_token()] {
+        let token = good.token();
+        assert!(bench.verdict(&token).await.is_ok());
+        for (place, old) in token.char_indices() {
+            let (before, rest) = token.split_at(place);
+            let after = &rest[1..];
+            // Each bit by itself, the neighbours in the alphabet, and more or less than was there.
+            let flipped = (0..7).map(|bit| char::from(token.as_bytes()[place] ^ (1 << bit)));
+            let other = ['A', 'Q', 'g', 'w', '-', '_', '.', '=', ' ', '\u{e9}'];
+            let mut changed: Vec<String> = flipped
+                .chain(other)
+                .filter(|new| *new != old)
+                .map(|new| format!("{before}{new}{after}"))
+                .collect();
+            changed.push(format!("{before}{after}"));
+            changed.push(format!("{before}{old}{old}{after}"));
+            for changed in changed {
+                assert!(bench.verdict(&changed).await.is_err(), "{place}: {changed}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_claims_become_the_user_record() {
     let server = server();
     let bench = Bench::with(&server, |settings| settings.resource = None);
@@ -462,7 +508,7 @@ async fn the_claims_become_the_user_record() {
         (None, None, None)
     );
     assert_eq!(user.issued_at(), u64::try_from(NOW).ok());
-    assert_eq!(Some(user.expires_at()), u64::try_from(NOW + 60).ok());
+    assert_eq!(user.expires_at(), u64::try_from(NOW + 60).ok());
 
     let odd = template().claims(&json!({
         "email": null, "primaryEmail": 7, "primary_email_address": "a@b.test",

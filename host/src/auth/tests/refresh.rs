@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::draft::{id_token, oauth};
 use super::server::{Answer, Server};
-use crate::auth::session::{RefreshError, Tokens};
-use crate::auth::{Auth, OAuthClient, Settings};
+use crate::auth::session::{Needed, SessionError, Tokens};
+use crate::auth::{Auth, OAuthClient, Resource, Settings};
 
 fn auth(server: &Server, client: Option<OAuthClient>) -> Auth {
     let mut settings = Settings::new(server.url(""));
@@ -28,9 +28,9 @@ fn tokens() -> Value {
     json!({"access_token": "new", "token_type": "bearer", "expires_in": 86400})
 }
 
-async fn refresh(server: &Server, token: &str) -> Result<Tokens, RefreshError> {
+async fn refresh(server: &Server, token: &str) -> Result<Tokens, SessionError> {
     let auth = auth(server, Some(confidential()));
-    auth.sessions().refresh(token.into()).await
+    auth.sessions().refresh(token.into(), None).await
 }
 
 #[tokio::test]
@@ -43,13 +43,17 @@ async fn a_confidential_client_shows_its_secret_by_basic() {
         .to_string(),
     ));
     let mut settings = Settings::new(server.url(""));
-    settings.resource = Some("https://mcp.example.test/mcp".to_owned());
+    settings.resource = Some(Resource::Public("https://mcp.example.test/mcp".to_owned()));
     settings.client = Some(OAuthClient {
         id: "client 1".to_owned(),
         secret: Some("s:c+rét".into()),
     });
     let auth = Auth::new(settings, Arc::new(|| super::NOW)).unwrap();
-    let tokens = auth.sessions().refresh("old&token".into()).await.unwrap();
+    let tokens = auth
+        .sessions()
+        .refresh("old&token".into(), None)
+        .await
+        .unwrap();
     assert_eq!(tokens.access_token.expose_secret(), "new");
     assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "next");
     assert_eq!(tokens.id_token.unwrap().expose_secret(), "id");
@@ -84,7 +88,7 @@ async fn a_public_client_names_itself_in_the_form() {
     };
     let tokens = auth(&server, Some(client))
         .sessions()
-        .refresh("old".into())
+        .refresh("old".into(), None)
         .await;
     assert!(tokens.unwrap().refresh_token.is_none());
     let request = &server.requests()[0];
@@ -97,13 +101,17 @@ async fn nothing_is_asked_without_a_client_or_a_token() {
     let server = Server::start(Answer::json(tokens().to_string()));
     let unset = auth(&server, None);
     assert!(!unset.sessions().info().refresh_available);
-    let refused = unset.sessions().refresh("old".into()).await.unwrap_err();
-    assert_eq!(refused, RefreshError::NotConfigured);
+    let refused = unset
+        .sessions()
+        .refresh("old".into(), None)
+        .await
+        .unwrap_err();
+    assert_eq!(refused, SessionError::NotConfigured(Needed::Client));
     assert!(refused.to_string().contains("CLERK_OAUTH_CLIENT_ID"));
     for token in ["", &"x".repeat(2_049)] {
         assert_eq!(
             refresh(&server, token).await.unwrap_err(),
-            RefreshError::Refused
+            SessionError::Refused
         );
     }
     assert_eq!(server.count(), 0);
@@ -112,23 +120,23 @@ async fn nothing_is_asked_without_a_client_or_a_token() {
 #[tokio::test]
 async fn the_error_decides_and_not_the_status() {
     for (status, code, outcome) in [
-        ("400 Bad Request", "invalid_grant", RefreshError::Refused),
-        ("401 Unauthorized", "invalid_grant", RefreshError::Refused),
-        ("400 Bad Request", "invalid_request", RefreshError::Refused),
+        ("400 Bad Request", "invalid_grant", SessionError::Refused),
+        ("401 Unauthorized", "invalid_grant", SessionError::Refused),
+        ("400 Bad Request", "invalid_request", SessionError::Refused),
         (
             "401 Unauthorized",
             "invalid_client",
-            RefreshError::Unavailable,
+            SessionError::Unavailable,
         ),
         (
             "400 Bad Request",
             "unauthorized_client",
-            RefreshError::Unavailable,
+            SessionError::Unavailable,
         ),
         (
             "400 Bad Request",
             "something_new",
-            RefreshError::Unavailable,
+            SessionError::Unavailable,
         ),
     ] {
         let body = json!({"error": code, "error_description": "d"}).to_string();
@@ -182,15 +190,19 @@ async fn an_unusable_answer_is_unavailable_and_never_asked_for_twice() {
     ] {
         let server = Server::start(answer);
         let outcome = refresh(&server, "old").await.unwrap_err();
-        assert_eq!(outcome, RefreshError::Unavailable, "{name}");
+        assert_eq!(outcome, SessionError::Unavailable, "{name}");
         assert_eq!(server.count(), 1, "{name}");
     }
     let gone = Server::start(Answer::Drip).url("");
     let mut settings = Settings::new(gone);
     settings.client = Some(confidential());
     let auth = Auth::new(settings, Arc::new(|| super::NOW)).unwrap();
-    let outcome = auth.sessions().refresh("old".into()).await.unwrap_err();
-    assert_eq!(outcome, RefreshError::Unavailable);
+    let outcome = auth
+        .sessions()
+        .refresh("old".into(), None)
+        .await
+        .unwrap_err();
+    assert_eq!(outcome, SessionError::Unavailable);
 }
 
 #[tokio::test]
@@ -205,7 +217,7 @@ async fn a_limit_is_passed_on_with_its_pause() {
         let outcome = refresh(&server, "old").await.unwrap_err();
         assert_eq!(
             outcome,
-            RefreshError::Limited(pause.map(Duration::from_secs))
+            SessionError::Limited(pause.map(Duration::from_secs))
         );
         assert_eq!(server.count(), 1);
     }

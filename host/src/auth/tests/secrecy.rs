@@ -7,9 +7,12 @@ use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::Bench;
-use super::draft::{KEYS, jwks, session, template};
+use super::draft::{KEYS, USER, jwks, session, template};
 use super::server::{Answer, Server};
-use crate::auth::{Auth, Credentials, OAuthClient, Presented, Settings, bearer};
+use crate::auth::{Auth, Credentials, OAuthClient, OpaqueTokens, Presented, Settings, bearer};
+
+const KEY: &str = "ak_0123456789abcdef";
+const OPAQUE: &str = "oat_0123456789abcdef0123456789abcdef";
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -87,10 +90,63 @@ async fn the_log_at_its_loudest_has_no_token_in_it() {
         });
         settings.secret_key = Some("sk_test_s3cret".into());
         shown.push(format!("{settings:?}"));
+        settings.api = server.url("");
         let auth = Auth::new(settings, Arc::new(|| super::NOW)).unwrap();
-        let tokens = auth.sessions().refresh("r3fresh-old".into()).await;
+        let tokens = auth.sessions().refresh("r3fresh-old".into(), None).await;
         shown.push(format!("{auth:?} {tokens:?}"));
     }
+    for answer in [
+        Answer::json(""),
+        Answer::of("401 Unauthorized", "", r#"{"errors":[{"code":"r3fresh"}]}"#),
+        Answer::of("500 r3fresh", "", "r3fresh"),
+    ] {
+        // All that is asked of the Backend API, answered well at first and badly afterwards.
+        let server = Server::start(answer);
+        server.answer_to("GET /.well-known/", Answer::json(jwks().to_string()));
+        let user = json!({
+            "id": USER, "object": "api_key", "subject": USER, "revoked": false, "expired": false,
+            "private_metadata": {"key": "r3fresh-of-ada"}, "jwt": session().token(),
+        });
+        let well = Answer::json(user.to_string());
+        for is_well in [true, false] {
+            if is_well {
+                server.answer_to("GET /v1/users/", well.clone());
+                server.answer_to("POST /v1/", well.clone());
+            } else {
+                server.forget_routes();
+                server.answer_to("GET /.well-known/", Answer::json(jwks().to_string()));
+            }
+            let bench = Bench::with_key(&server, |settings| {
+                settings.secret_key = Some("sk_test_s3cret".into());
+                settings.opaque = OpaqueTokens {
+                    oauth: true,
+                    api_keys: true,
+                };
+            });
+            let who = bench.caller(&session().token()).await;
+            let sessions = bench.auth.sessions();
+            let opaque = [
+                bench.auth.0.verifier.verify(KEY).await,
+                bench.auth.0.verifier.verify(OPAQUE).await,
+            ];
+            let expired = session().token();
+            shown.push(format!(
+                "{opaque:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                bench.auth,
+                bench.auth.complete(&who).await,
+                bench.auth.secret(&who, "key").await,
+                bench.auth.check_session(&who).await,
+                sessions.list(&who).await,
+                sessions.revoke(&who, "sess_1").await,
+                sessions.revoke_others(&who).await,
+                sessions
+                    .refresh_session(expired.as_str().into(), "r3fresh-session".into(), None)
+                    .await,
+            ));
+            secrets.extend(expired.split('.').skip(1).map(str::to_owned));
+        }
+    }
+    secrets.extend([KEY, OPAQUE].map(str::to_owned));
     drop(guard);
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

@@ -15,6 +15,8 @@ pub(super) struct Server {
 
 struct Shared {
     answer: Mutex<Answer>,
+    /// Answers to requests that begin so, the newest first.
+    routes: Mutex<Vec<(String, Answer)>>,
     requests: Mutex<Vec<String>>,
     is_closing: AtomicBool,
 }
@@ -44,6 +46,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             answer: Mutex::new(answer),
+            routes: Mutex::default(),
             requests: Mutex::default(),
             is_closing: AtomicBool::new(false),
         });
@@ -67,6 +70,26 @@ impl Server {
 
     pub(super) fn answer(&self, answer: Answer) {
         *self.shared.answer.lock().unwrap() = answer;
+    }
+
+    /// Answers requests that begin so, such as `GET /v1/users/`, in this way from now on.
+    pub(super) fn answer_to(&self, beginning: &str, answer: Answer) {
+        let mut routes = self.shared.routes.lock().unwrap();
+        routes.insert(0, (beginning.to_owned(), answer));
+    }
+
+    /// Answers all requests as it did at first.
+    pub(super) fn forget_routes(&self) {
+        self.shared.routes.lock().unwrap().clear();
+    }
+
+    /// How many requests so far begin so.
+    pub(super) fn count_of(&self, beginning: &str) -> usize {
+        let requests = self.requests();
+        requests
+            .iter()
+            .filter(|request| request.starts_with(beginning))
+            .count()
     }
 
     /// The requests so far, each as its head and body were sent.
@@ -107,10 +130,16 @@ impl Shared {
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         request.push_str(&String::from_utf8(body).unwrap());
+        let routes = self.routes.lock().unwrap();
+        let route = routes
+            .iter()
+            .find(|(beginning, _)| request.starts_with(beginning))
+            .map(|(_, answer)| answer.clone());
+        drop(routes);
+        let answer = route.unwrap_or_else(|| self.answer.lock().unwrap().clone());
         self.requests.lock().unwrap().push(request);
 
         let mut stream = reader.into_inner();
-        let answer = self.answer.lock().unwrap().clone();
         match answer {
             Answer::Full(status, headers, body) => write!(
                 stream,

@@ -25,6 +25,22 @@ pub(super) enum Source {
         /// Its path, relative to the working directory of the host.
         file: PathBuf,
     },
+    /// At the issuer, for each caller another: in their private metadata.
+    User {
+        /// The name of the member that holds it.
+        user: String,
+    },
+}
+
+/// The secrets that callers have for themselves, by their names, and the members that hold them.
+pub(super) fn of_users(sources: &BTreeMap<String, Source>) -> BTreeMap<String, String> {
+    sources
+        .iter()
+        .filter_map(|(name, source)| match source {
+            Source::User { user } => Some((name.clone(), user.clone())),
+            Source::Env { .. } | Source::File { .. } => None,
+        })
+        .collect()
 }
 
 /// Secrets that were found, by their names.
@@ -36,6 +52,7 @@ impl Secrets {
     pub(super) fn find(sources: &BTreeMap<String, Source>) -> Result<Self, String> {
         sources
             .iter()
+            .filter(|(_, source)| !matches!(source, Source::User { .. }))
             .map(|(name, source)| {
                 let secret = source
                     .read()
@@ -55,7 +72,7 @@ impl Secrets {
                 .split_once('}')
                 .ok_or("`${secret.` is not closed with `}`")?;
             let secret = self.0.get(name).ok_or_else(|| {
-                format!("there is no `{name}` in `[secrets]`; add it, or mend the name")
+                format!("there is no `{name}` in `[secrets]` that is the same for every caller; add it, or mend the name")
             })?;
             filled.push_str(before);
             filled.push_str(secret.expose_secret());
@@ -72,6 +89,8 @@ impl Source {
             Self::Env { env } => std::env::var(env).map(SecretString::from).map_err(|_unset| {
                 format!("the host's environment has no variable `{env}`, or it is not UTF-8; set it and start the host again")
             }),
+            // There is one for each caller, and none at load.
+            Self::User { .. } => Ok(SecretString::default()),
             Self::File { file } => {
                 let mut text = String::new();
                 let read = File::open(file)

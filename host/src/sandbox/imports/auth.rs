@@ -1,9 +1,12 @@
 //! `cloister:mcp/auth`: the verified caller, lent to the tool for one call.
 
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
 use wasmtime::component::Resource;
 use wasmtime::{Result, format_err};
 
-use crate::auth::{Kind, Principal};
+use crate::auth::{Kind, NoSecret, Principal};
 use crate::sandbox::bindings::cloister::mcp::auth;
 use crate::sandbox::call::Call;
 
@@ -18,8 +21,9 @@ pub struct AuthUser;
 impl auth::Host for Call {}
 
 impl auth::HostAuthUser for Call {
-    fn get(&mut self, _user: Resource<AuthUser>) -> Result<auth::User> {
-        self.caller().map(record)
+    async fn get(&mut self, _user: Resource<AuthUser>) -> Result<auth::User> {
+        let caller = self.caller()?;
+        Ok(record(&*self.auth.complete(caller).await))
     }
 
     fn claim(&mut self, _user: Resource<AuthUser>, name: String) -> Result<Option<String>> {
@@ -30,6 +34,24 @@ impl auth::HostAuthUser for Call {
         Ok(self.caller()?.has_scope(&scope))
     }
 
+    async fn secret(
+        &mut self,
+        _user: Resource<AuthUser>,
+        name: String,
+    ) -> Result<std::result::Result<String, auth::NoSecret>> {
+        let caller = self.caller()?;
+        let Some(kept) = self.grants.user_secrets.get(&name) else {
+            return Ok(Err(auth::NoSecret::NotGranted));
+        };
+        let secret = self.auth.secret(caller, kept).await;
+        Ok(secret
+            .map(|secret| secret.expose_secret().to_owned())
+            .map_err(|none| match none {
+                NoSecret::NotSet => auth::NoSecret::NotSet,
+                NoSecret::Unavailable => auth::NoSecret::Unavailable,
+            }))
+    }
+
     fn drop(&mut self, _user: Resource<AuthUser>) -> Result<()> {
         Ok(())
     }
@@ -38,9 +60,9 @@ impl auth::HostAuthUser for Call {
 impl Call {
     /// The caller. A guest without one has no handle to ask with, so this fails only if the host
     /// itself lent a handle that it should not have.
-    fn caller(&self) -> Result<&Principal> {
+    pub(super) fn caller(&self) -> Result<&Arc<Principal>> {
         self.caller
-            .as_deref()
+            .as_ref()
             .ok_or_else(|| format_err!("there is no signed-in caller in this call"))
     }
 }

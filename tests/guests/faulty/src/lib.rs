@@ -72,6 +72,10 @@ impl Guest for Faulty {
         user.map(|user| user.get().id)
     }
 
+    fn tell_secret(user: &AuthUser, name: String) -> Result<String, String> {
+        user.secret(&name).map_err(|none| format!("{none:?}"))
+    }
+
     fn count() -> u32 {
         CALLS.fetch_add(1, Ordering::Relaxed) + 1
     }

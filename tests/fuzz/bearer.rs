@@ -1,0 +1,167 @@
+//! Any bytes as a token, as the header or `_meta` that carries one, and as the claims and the header of
+//! one that is signed by the true issuer.
+
+use std::sync::LazyLock;
+
+use cloister::auth::{
+    Auth, Bearer, Credentials, Presented, Principal, Settings, bearer as carried,
+};
+use cloister::issuer::{DevelopmentIssuer, TokenRequest};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio::runtime::Runtime;
+
+use crate::source::Source;
+
+/// What came of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It carries no token.
+    NoToken,
+    /// It cannot be signed.
+    NotSigned,
+    /// Its token is refused.
+    Refused,
+    /// Its token is accepted.
+    Accepted,
+}
+
+/// An issuer, and who trusts it.
+struct Trust {
+    runtime: Runtime,
+    issuer: DevelopmentIssuer,
+    auth: Auth,
+}
+
+static TRUST: LazyLock<Trust> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let clock = cloister::auth::system_clock();
+    let issuer = runtime
+        .block_on(DevelopmentIssuer::start(clock.clone()))
+        .expect("an issuer");
+    let auth = Auth::new(Settings::new(issuer.issuer()), clock).expect("an issuer's URL");
+    runtime.block_on(auth.warm());
+    Trust {
+        runtime,
+        issuer,
+        auth,
+    }
+});
+
+/// Presents what the bytes stand for. The first one says what that is. Only what the issuer signed may
+/// be accepted, and what is told of a refusal is not of the token.
+pub fn bearer(bytes: &[u8]) -> Outcome {
+    let mut source = Source::new(bytes);
+    let kind = source.byte() % 4;
+    let rest = source.rest();
+    let text = String::from_utf8_lossy(rest);
+    let bare = |token: &str| Presented::Token(Bearer::new(token.into()));
+    let presented = match kind {
+        0 => match carried::from_headers([rest]) {
+            Ok(Some(bearer)) => Presented::Token(bearer),
+            Ok(None) | Err(_) => return Outcome::NoToken,
+        },
+        1 => match RawValue::from_string(text.into_owned()) {
+            Ok(authorization) => carried::from_meta(Some(&authorization)),
+            Err(_) => return Outcome::NoToken,
+        },
+        2 => bare(&text),
+        _ => match signed(&text) {
+            Some(token) => bare(token.expose_secret()),
+            None => return Outcome::NotSigned,
+        },
+    };
+    let credentials = Credentials {
+        header: None,
+        meta: presented,
+    };
+    match TRUST.runtime.block_on(TRUST.auth.identify(&credentials)) {
+        Ok(Some(who)) => {
+            assert_eq!(kind, 3, "nobody but the issuer signs: {who:?}");
+            check(&who);
+            Outcome::Accepted
+        }
+        Ok(None) => Outcome::NoToken,
+        Err(denied) => {
+            let said = denied.to_string();
+            assert!(said.len() < 100, "{said}");
+            Outcome::Refused
+        }
+    }
+}
+
+/// A token with these claims and these header parameters, each set a line of JSON.
+fn signed(text: &str) -> Option<SecretString> {
+    let (claims, header) = text.split_once('\n').unwrap_or((text, "{}"));
+    let members = |text: &str| serde_json::from_str::<Map<String, Value>>(text).ok();
+    let wanted = TokenRequest {
+        claims: members(claims)?,
+        header: members(header)?,
+        ..TokenRequest::default()
+    };
+    TRUST.issuer.mint(&wanted).ok()
+}
+
+/// What every caller has.
+fn check(who: &Principal) {
+    assert!((1..=256).contains(&who.id().len()));
+    assert!(!who.id().chars().any(char::is_control));
+    assert_eq!(who.claim("iss").as_deref(), Some(TRUST.auth.issuer()));
+    assert_eq!(who.claim("sub").as_deref(), Some(who.id()));
+    assert!(who.expires_at().is_some());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SEEDS: [(&[u8], Outcome); 6] = [
+        (include_bytes!("seeds/bearer/header"), Outcome::Refused),
+        (include_bytes!("seeds/bearer/meta"), Outcome::Refused),
+        (include_bytes!("seeds/bearer/token"), Outcome::Refused),
+        (include_bytes!("seeds/bearer/claims"), Outcome::Accepted),
+        (
+            include_bytes!("seeds/bearer/organization"),
+            Outcome::Accepted,
+        ),
+        (include_bytes!("seeds/bearer/times"), Outcome::Refused),
+    ];
+
+    #[test]
+    fn every_seed_comes_to_what_it_is_for() {
+        for (seed, outcome) in SEEDS {
+            assert_eq!(bearer(seed), outcome, "{}", seed.escape_ascii());
+        }
+        assert_eq!(bearer(b"\0Basic eA=="), Outcome::NoToken);
+        assert_eq!(bearer(b"\x03[]"), Outcome::NotSigned);
+    }
+
+    proptest! {
+        #![proptest_config(crate::config())]
+
+        #[test]
+        fn any_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            bearer(&bytes);
+        }
+
+        #[test]
+        fn a_seed_with_a_few_bytes_changed_is_judged(
+            seed in proptest::sample::select(SEEDS.map(|(seed, _)| seed).to_vec()),
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut bytes = seed.to_vec();
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            bearer(&bytes);
+        }
+    }
+}
