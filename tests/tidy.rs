@@ -11,7 +11,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("auth", &["digest"]),
     ("value", &[]),
     ("telemetry", &[]),
-    ("issuer", &["auth"]),
+    ("issuer", &["auth", "digest"]),
     ("sandbox", &["auth", "digest"]),
     ("config", &["auth", "sandbox"]),
     ("catalog", &["auth", "digest", "sandbox", "value"]),
