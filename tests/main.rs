@@ -12,6 +12,7 @@ mod identity; // who is calling, and who is turned away
 mod library; // prompts, resources, templates, completions, content
 mod revisions; // clients of every age
 mod scopes; // who may call, of those who are known
+mod signin; // from nothing to a protected call, as clients do it
 mod strange; // components that others made
 mod tags; // what authors say beyond types
 mod tools; // what a tool looks like from outside, and calling it

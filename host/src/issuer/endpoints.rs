@@ -57,6 +57,7 @@ pub(super) fn routes(state: Arc<State>) -> Router {
             get(access_token::user).post(access_token::user),
         )
         .route("/oauth/register", post(register::register))
+        .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(cross_origin));
     Router::new()
         .route(
@@ -69,6 +70,7 @@ pub(super) fn routes(state: Arc<State>) -> Router {
         )
         .route("/oauth/consent", post(authorize::consent))
         .merge(open)
+        .merge(backend::unversioned_routes(&state))
         .nest("/v1", backend::routes(&state))
         .nest("/development", development::routes(&state))
         .fallback(not_found)
@@ -168,14 +170,16 @@ async fn read_body(body: Body) -> Option<Bytes> {
     tokio::time::timeout(PATIENCE, read).await.ok()?.ok()
 }
 
-/// The JSON in the body of a request, which says that it is.
+/// The JSON in the body of a request, which says that it is. Clerk's libraries send nothing where all
+/// of it may be left out.
 async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Response> {
     let (head, body) = request.into_parts();
     if !is_content_type(&head.headers, "application/json") {
         return Err(unusable("the content type must be `application/json`"));
     }
     let body = read_body(body).await.ok_or_else(too_long)?;
-    serde_json::from_slice(&body).map_err(|error| unusable(&error.to_string()))
+    let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    serde_json::from_slice(text).map_err(|error| unusable(&error.to_string()))
 }
 
 /// A secret in a body.

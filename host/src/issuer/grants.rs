@@ -134,7 +134,7 @@ impl Grants {
         let grant = self.refresh_tokens.get(&key).map(|it| it.grant.clone());
         if let Some(id) = grant
             && self
-                .grants
+                .granted
                 .get(&id)
                 .is_some_and(|it| it.client_id == client_id)
         {

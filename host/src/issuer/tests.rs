@@ -8,6 +8,9 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+mod backend;
+mod sign_in;
+
 use super::{DevelopmentIssuer, OldKey, TokenKind, TokenRequest, User};
 use crate::auth::session::RefreshError;
 use crate::auth::{Auth, Bearer, Credentials, Denied, Kind, Presented, Principal, Settings};
@@ -448,8 +451,12 @@ async fn the_metadata_names_what_is_served_and_nothing_else() {
     let metadata = body(http().get(url).send().await.unwrap()).await;
     assert_eq!(metadata["issuer"], issuer.issuer());
     for name in [
+        "authorization_endpoint",
         "token_endpoint",
+        "revocation_endpoint",
+        "registration_endpoint",
         "jwks_uri",
+        "code_challenge_methods_supported",
         "response_types_supported",
         "grant_types_supported",
         "token_endpoint_auth_methods_supported",

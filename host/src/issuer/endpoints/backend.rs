@@ -26,6 +26,7 @@ use super::{
     Secret, failed, metadata, not_found, only_with_secret, read_json, unusable, wrong_method,
 };
 
+/// Everything under `/v1`.
 pub(super) fn routes(state: &Arc<State>) -> Router<Arc<State>> {
     Router::new()
         .route("/jwks", get(metadata::jwks))
@@ -37,6 +38,23 @@ pub(super) fn routes(state: &Arc<State>) -> Router<Arc<State>> {
         .route("/sessions/{id}/tokens", post(session_token))
         .route("/sessions/{id}/tokens/{template}", post(template_token))
         .route("/sessions/{id}/refresh", post(refresh_session))
+        .route("/instance/oauth_application_settings", patch(set_oauth))
+        .merge(token_routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::clone(state), only_with_secret))
+}
+
+/// What Clerk's libraries ask for without the version.
+pub(super) fn unversioned_routes(state: &Arc<State>) -> Router<Arc<State>> {
+    token_routes()
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::clone(state), only_with_secret))
+}
+
+/// Tokens without content.
+fn token_routes() -> Router<Arc<State>> {
+    Router::new()
         .route(
             "/oauth_applications/access_tokens/verify",
             post(verify_access_token),
@@ -44,10 +62,6 @@ pub(super) fn routes(state: &Arc<State>) -> Router<Arc<State>> {
         .route("/api_keys", post(make_api_key))
         .route("/api_keys/verify", post(verify_api_key))
         .route("/api_keys/{id}/revoke", post(revoke_api_key))
-        .route("/instance/oauth_application_settings", patch(set_oauth))
-        .fallback(not_found)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(Arc::clone(state), only_with_secret))
 }
 
 fn unknown() -> Response {
@@ -159,7 +173,7 @@ async fn revoke_session(Shared(state): Shared<Arc<State>>, Path(id): Path<String
 }
 
 /// The body of a request for a token, all of which may be left out.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Lifetime {
     expires_in_seconds: Option<u64>,
 }
@@ -182,14 +196,9 @@ async fn template_token(
 }
 
 async fn token_of_session(state: &State, id: &str, kind: TokenKind, request: Request) -> Response {
-    let has_body = request.headers().contains_key("content-type");
-    let wanted = if has_body {
-        match read_json(request).await {
-            Ok(wanted) => wanted,
-            Err(response) => return response,
-        }
-    } else {
-        Lifetime::default()
+    let wanted: Lifetime = match read_json(request).await {
+        Ok(wanted) => wanted,
+        Err(response) => return response,
     };
     let ttl = match wanted.expires_in_seconds {
         None => DEFAULT_LIFETIME,
