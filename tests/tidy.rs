@@ -12,7 +12,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("auth", &["digest"]),
     ("value", &[]),
     ("telemetry", &[]),
-    ("issuer", &["auth"]),
+    ("issuer", &["auth", "digest"]),
     ("sandbox", &["auth", "digest"]),
     ("config", &["auth", "sandbox", "units"]),
     ("catalog", &["auth", "digest", "sandbox", "value"]),

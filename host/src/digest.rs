@@ -20,6 +20,11 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Its first digits, enough to tell a few things apart.
     pub fn prefix(&self, digits: usize) -> String {
         let mut text = self.to_string();

@@ -1,6 +1,7 @@
 //! The development issuer: an embedded stand-in for Clerk on the loopback address, which signs
-//! real tokens, publishes its keys and refreshes, so that development and tests need neither a
-//! Clerk account nor a network.
+//! real tokens, publishes its keys, signs users in on a page of its own, and answers what Clerk's
+//! Frontend and Backend API answer, so that development and tests need neither a Clerk account nor a
+//! network.
 //!
 //! It knows what Clerk's tokens and endpoints look like and nothing of the host that uses it. It
 //! binds no address but loopback and answers no request that came through a proxy; it has no place
@@ -8,7 +9,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,13 +17,20 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+mod api_keys;
+mod bounded;
+mod browsers;
+mod clients;
+mod documents;
 mod endpoints;
 mod gate;
 mod grants;
 mod ids;
 mod key_file;
 mod keyring;
+mod records;
 mod reply;
+mod sessions;
 mod token;
 mod users;
 
@@ -33,10 +41,13 @@ pub use token::{DEFAULT_LIFETIME, MAX_LIFETIME, MintError, TokenKind, TokenReque
 pub use users::User;
 
 use crate::auth::{Clock, OAuthClient};
-use grants::{Grant, Grants};
+use clients::{Client, Clients};
+use documents::{Documents, NoClient};
+use grants::Grant;
 use ids::Ids;
 use key_file::KeyFile;
 use keyring::Keyring;
+use records::{Records, digest};
 
 /// The development issuer. It serves until it is dropped.
 pub struct DevelopmentIssuer {
@@ -56,7 +67,7 @@ pub fn key_on_port(port: u16) -> io::Result<SecretString> {
 /// What becomes of the old key when a new one signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OldKey {
-    /// It stays published: tokens that it signed stay good.
+    /// It stays published for a day: tokens that it signed stay good.
     Keep,
     /// It is withdrawn: tokens that it signed stop working.
     Withdraw,
@@ -70,21 +81,29 @@ impl DevelopmentIssuer {
         let ids = Ids::random()?;
         // Making a key takes a tenth of a second of pure computing.
         let keyring = tokio::task::spawn_blocking(Keyring::generate).await??;
+        let secret = ids.next();
+        let confidential = OAuthClient {
+            id: CLIENT.to_owned(),
+            secret: Some(secret.clone().into()),
+        };
+        let public = OAuthClient {
+            id: "client_development_public".to_owned(),
+            secret: None,
+        };
+        let clients = Clients::new(&[
+            (&confidential, "Development client", Some(digest(&secret))),
+            (&public, "Public development client", None),
+        ]);
         let state = Arc::new(State {
             issuer: format!("http://127.0.0.1:{port}"),
             port,
             clock,
             keyring,
-            grants: Grants::default(),
+            records: Mutex::new(Records::new(clients)),
+            documents: Documents::default(),
             secret_key: format!("sk_test_{}", ids.next()).into(),
-            confidential: OAuthClient {
-                id: "client_development".to_owned(),
-                secret: Some(ids.next().into()),
-            },
-            public: OAuthClient {
-                id: "client_development_public".to_owned(),
-                secret: None,
-            },
+            confidential,
+            public,
             ids,
         });
         let (serving, stopped) = oneshot::channel();
@@ -161,20 +180,21 @@ impl DevelopmentIssuer {
 
     /// Makes a new key, which signs from now on. It takes a tenth of a second of pure computing.
     pub fn rotate_key(&self, old: OldKey) -> io::Result<()> {
-        let kid = format!("ins_{}", self.state.ids.next());
-        self.state.keyring.rotate(kid, old)
+        self.state.rotate_key(old)
     }
 
     fn refresh_token_for(&self, client: &OAuthClient, sub: &str) -> SecretString {
         let token = self.state.ids.next();
         let grant = Grant {
+            id: self.state.ids.next(),
             client_id: client.id.clone(),
             subject: sub.to_owned(),
             scopes: ["openid", "profile", "email", "offline_access"]
                 .map(str::to_owned)
                 .to_vec(),
+            ..Grant::default()
         };
-        self.state.grants.add(&token, grant);
+        self.state.records().grants.add(grant, &token);
         token.into()
     }
 }
@@ -187,13 +207,17 @@ impl std::fmt::Debug for DevelopmentIssuer {
     }
 }
 
+/// The id of the client that the command line is.
+const CLIENT: &str = "client_development";
+
 /// What the endpoints share.
 struct State {
     issuer: String,
     port: u16,
     clock: Clock,
     keyring: Keyring,
-    grants: Grants,
+    records: Mutex<Records>,
+    documents: Documents,
     secret_key: SecretString,
     confidential: OAuthClient,
     public: OAuthClient,
@@ -201,11 +225,54 @@ struct State {
 }
 
 impl State {
+    fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn mint(&self, wanted: &TokenRequest) -> Result<SecretString, MintError> {
-        let written = wanted.write(&self.issuer, (self.clock)(), &self.ids)?;
+        let now = self.now();
+        let mut written = wanted.write(&self.issuer, now, &self.ids)?;
+        let names_session = written.claims.contains_key("sid")
+            || wanted.omit.iter().any(|omitted| omitted == "sid");
+        if wanted.kind == TokenKind::Session && !names_session {
+            let id = self.start_session(&wanted.sub, None);
+            written.claims.insert("sid".to_owned(), id.into());
+        }
         self.keyring
             .sign(written)
             .map(SecretString::from)
             .ok_or(MintError::Signing)
+    }
+
+    /// Begins a session of this user and gives its id.
+    fn start_session(&self, user_id: &str, refresh_token: Option<&str>) -> String {
+        let id = format!("sess_{}", self.ids.next());
+        let now = self.now();
+        let sessions = &mut self.records().sessions;
+        sessions.start(&id, user_id, refresh_token, now);
+        id
+    }
+
+    fn rotate_key(&self, old: OldKey) -> io::Result<()> {
+        let kid = format!("ins_{}", self.ids.next());
+        self.keyring.rotate(kid, old, self.now())
+    }
+
+    /// The client of this id: one that is known, or one that its own document describes. Nothing is
+    /// one that is unknown.
+    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, NoClient> {
+        let now = self.now();
+        let known = self.records().clients.find(id, now);
+        if known.is_some() || !documents::is_address(id) {
+            return Ok(known);
+        }
+        let client = self.documents.fetch(id).await?;
+        let clients = &mut self.records().clients;
+        clients.keep_document(Arc::clone(&client), now);
+        Ok(Some(client))
     }
 }

@@ -1,166 +1,123 @@
-//! The issuer's endpoints, each as Clerk's Frontend API has it, and one of our own that mints
-//! tokens for the command line.
+//! The issuer's endpoints: Clerk's Frontend API for clients and their users, its Backend API for who
+//! has the secret key, and three of our own for developing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::de::DeserializeOwned;
 
 use super::State;
 use super::gate::only_local;
-use super::reply::{clerk_error, json as reply, uncached, with};
-use super::token::{DEFAULT_LIFETIME, MintError, TokenKind, TokenRequest};
+use super::reply::{clerk_error, with};
 
+mod access_token;
+mod authorize;
+mod backend;
+mod development;
+mod form;
 mod grant;
+mod metadata;
+mod page;
+mod register;
 
 /// The longest request body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// How long a body may take to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// All endpoints, behind the gate.
 pub(super) fn routes(state: Arc<State>) -> Router {
-    Router::new()
-        .route("/.well-known/jwks.json", get(jwks))
-        .route("/.well-known/oauth-authorization-server", get(metadata))
+    // What clients in browsers ask for themselves.
+    let open = Router::new()
+        .route("/.well-known/jwks.json", get(metadata::jwks))
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(metadata::authorization_server),
+        )
+        .route(
+            "/.well-known/openid-configuration",
+            get(metadata::openid_configuration),
+        )
         .route("/oauth/token", post(grant::token))
-        .route("/development/token", post(mint))
+        .route("/oauth/token/revoke", post(access_token::revoke))
+        .route("/oauth/token_info", post(access_token::info))
+        .route(
+            "/oauth/userinfo",
+            get(access_token::user).post(access_token::user),
+        )
+        .route("/oauth/register", post(register::register))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(cross_origin));
+    Router::new()
+        .route(
+            "/oauth/authorize",
+            get(authorize::authorize).post(authorize::authorize),
+        )
+        .route(
+            "/oauth/sign-in",
+            get(authorize::show).post(authorize::sign_in),
+        )
+        .route("/oauth/consent", post(authorize::consent))
+        .merge(open)
+        .merge(backend::unversioned_routes(&state))
+        .nest("/v1", backend::routes(&state))
+        .nest("/development", development::routes(&state))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&state), only_local))
         .with_state(state)
 }
 
-async fn jwks(Shared(state): Shared<Arc<State>>) -> Response {
-    public(reply(StatusCode::OK, &state.keyring.jwks()))
-}
-
-/// The metadata of the authorization server (RFC 8414 §2): what this one serves, and nothing else.
-async fn metadata(Shared(state): Shared<Arc<State>>) -> Response {
-    let at = |path: &str| format!("{}{path}", state.issuer);
-    public(reply(
-        StatusCode::OK,
-        &json!({
-            "issuer": state.issuer,
-            "token_endpoint": at("/oauth/token"),
-            "jwks_uri": at("/.well-known/jwks.json"),
-            "response_types_supported": [],
-            "grant_types_supported": ["refresh_token"],
-            "token_endpoint_auth_methods_supported": [
-                "client_secret_basic", "client_secret_post", "none",
-            ],
-            "scopes_supported": ["openid", "profile", "email", "offline_access"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "claims_supported": [
-                "aud", "email", "email_verified", "exp", "family_name", "given_name", "iat",
-                "iss", "picture", "sub",
-            ],
-        }),
-    ))
-}
-
-/// The OAuth client that the command line is.
-const DEVELOPMENT_CLIENT: &str = "client_development";
-
-/// The body of a minting request.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    sub: String,
-    email: Option<String>,
-    email_verified: Option<bool>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    image_url: Option<String>,
-    ttl_seconds: Option<u64>,
-    /// Makes it an OAuth access token with these scopes.
-    scopes: Option<Vec<String>>,
-    claims: Option<Map<String, Value>>,
-}
-
-impl From<Wanted> for TokenRequest {
-    /// What is said wins over the profile that the issuer has of the subject.
-    fn from(wanted: Wanted) -> Self {
-        let known = Self::new(wanted.sub);
-        let email_verified = match (&wanted.email, wanted.email_verified) {
-            (_, Some(verified)) => Some(verified),
-            // Who names an address and says no more means one that is good.
-            (Some(_), None) => Some(true),
-            (None, None) => known.email_verified,
-        };
-        Self {
-            email: wanted.email.or(known.email),
-            email_verified,
-            first_name: wanted.first_name.or(known.first_name),
-            last_name: wanted.last_name.or(known.last_name),
-            image_url: wanted.image_url.or(known.image_url),
-            ttl: wanted
-                .ttl_seconds
-                .map_or(DEFAULT_LIFETIME, Duration::from_secs),
-            kind: wanted.scopes.map_or(known.kind, |scopes| TokenKind::OAuth {
-                client_id: DEVELOPMENT_CLIENT.to_owned(),
-                scopes,
-                resources: Vec::new(),
-            }),
-            claims: wanted.claims.unwrap_or_default(),
-            ..known
-        }
-    }
-}
-
-/// Mints a token for whoever shows the secret key. Browsers are kept out altogether: no page has
-/// any business here.
-async fn mint(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    if head.headers.contains_key(header::ORIGIN) {
-        return clerk_error(
-            StatusCode::FORBIDDEN,
-            "origin_invalid",
-            "tokens are not minted for web pages",
-        );
-    }
-    if !shows_secret_key(&head.headers, &state.secret_key) {
-        return clerk_error(
-            StatusCode::UNAUTHORIZED,
-            "clerk_key_invalid",
-            "the secret key of the running development issuer is needed",
-        );
-    }
-    if !is_content_type(&head.headers, "application/json") {
-        return unusable("the content type must be `application/json`");
-    }
-    let Some(body) = read_body(body).await else {
-        return too_long();
+/// Lets any web page read the answers, and ask what it may send (Fetch, CORS protocol). There is
+/// nothing here that a page could do with somebody else's cookies: these endpoints know none.
+async fn cross_origin(request: Request, next: Next) -> Response {
+    let is_question = request.method() == Method::OPTIONS;
+    let mut response = if is_question {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    } else {
+        next.run(request).await
     };
-    let wanted: Wanted = match serde_json::from_slice(&body) {
-        Ok(wanted) => wanted,
-        Err(error) => return unusable(&error.to_string()),
-    };
-    let wanted = TokenRequest::from(wanted);
-    match (state.mint(&wanted), wanted.lifetime()) {
-        (Ok(token), Ok(lifetime)) => uncached(
-            StatusCode::OK,
-            &json!({
-                "token": token.expose_secret(),
-                "expires_at": (state.clock)().saturating_add(lifetime),
-            }),
-        ),
-        (Err(error @ MintError::Signing), _) => clerk_error(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            &error.to_string(),
-        ),
-        (Err(error), _) | (_, Err(error)) => unusable(&error.to_string()),
+    let headers = response.headers_mut();
+    let mut add = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    add(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    if is_question {
+        add(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST");
+        add(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, mcp-protocol-version",
+        );
+        add(header::ACCESS_CONTROL_MAX_AGE, "3600");
     }
+    response
+}
+
+/// Lets nobody in but who shows the secret key.
+async fn only_with_secret(
+    Shared(state): Shared<Arc<State>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if shows(request.headers(), &state.secret_key) {
+        return next.run(request).await;
+    }
+    clerk_error(
+        StatusCode::UNAUTHORIZED,
+        "clerk_key_invalid",
+        "the secret key of the running development issuer is needed",
+    )
 }
 
 async fn not_found() -> Response {
@@ -187,21 +144,53 @@ fn too_long() -> Response {
     clerk_error(
         StatusCode::PAYLOAD_TOO_LARGE,
         "request_body_invalid",
-        "the body must have at most 65536 bytes",
+        "the body must have at most 65536 bytes and come within 10 s",
     )
 }
 
-/// What any web page may read.
-fn public(response: Response) -> Response {
+fn failed(cause: &dyn std::error::Error) -> Response {
+    clerk_error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        &cause.to_string(),
+    )
+}
+
+/// Asks for a token, with what is wrong with the one that came, if one did (RFC 6750 §3).
+fn challenged(response: Response, challenge: &'static str) -> Response {
     with(
         response,
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static(challenge),
     )
 }
 
-async fn read_body(body: Body) -> Option<axum::body::Bytes> {
-    axum::body::to_bytes(body, MAX_BODY_BYTES).await.ok()
+async fn read_body(body: Body) -> Option<Bytes> {
+    let read = axum::body::to_bytes(body, MAX_BODY_BYTES);
+    tokio::time::timeout(PATIENCE, read).await.ok()?.ok()
+}
+
+/// The JSON in the body of a request, which says that it is. Clerk's libraries send nothing where all
+/// of it may be left out.
+async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Response> {
+    let (head, body) = request.into_parts();
+    if !is_content_type(&head.headers, "application/json") {
+        return Err(unusable("the content type must be `application/json`"));
+    }
+    let body = read_body(body).await.ok_or_else(too_long)?;
+    let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    serde_json::from_slice(text).map_err(|error| unusable(&error.to_string()))
+}
+
+/// A secret in a body.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Secret(SecretString);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
 }
 
 fn is_content_type(headers: &HeaderMap, wanted: &str) -> bool {
@@ -212,15 +201,18 @@ fn is_content_type(headers: &HeaderMap, wanted: &str) -> bool {
         .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(wanted))
 }
 
-fn shows_secret_key(headers: &HeaderMap, key: &SecretString) -> bool {
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .is_some_and(|shown| is_same(shown, key))
+/// The token that a request shows.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    value
+        .strip_prefix("Bearer ")
+        .filter(|_| values.next().is_none())
 }
 
 /// Compares in a time that does not tell how much is right.
-fn is_same(shown: &str, secret: &SecretString) -> bool {
-    verify_slices_are_equal(shown.as_bytes(), secret.expose_secret().as_bytes()).is_ok()
+fn shows(headers: &HeaderMap, secret: &SecretString) -> bool {
+    bearer(headers).is_some_and(|shown| {
+        verify_slices_are_equal(shown.as_bytes(), secret.expose_secret().as_bytes()).is_ok()
+    })
 }

@@ -47,6 +47,13 @@ pub(super) fn oauth_error(code: &str, description: &str) -> Response {
     uncached(StatusCode::BAD_REQUEST, &body)
 }
 
+/// Adds a member to a body.
+pub(super) fn add(body: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Value::Object(members) = body {
+        members.insert(name.to_owned(), value.into());
+    }
+}
+
 /// The answer with one more header.
 pub(super) fn with(mut response: Response, name: HeaderName, value: HeaderValue) -> Response {
     response.headers_mut().insert(name, value);

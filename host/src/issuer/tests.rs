@@ -8,6 +8,9 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+mod backend;
+mod sign_in;
+
 use super::{DevelopmentIssuer, OldKey, TokenKind, TokenRequest, User};
 use crate::auth::session::SessionError;
 use crate::auth::{
@@ -140,11 +143,15 @@ async fn a_refresh_token_becomes_an_access_token_that_is_accepted() {
         assert!(user.has_scope("email"));
         assert_eq!(user.client_id(), Some("client_development"));
 
-        // The old one is used up, the new one is not.
-        let again = auth.sessions().refresh(first, None).await.unwrap_err();
-        assert_eq!(again, SessionError::Refused);
+        // The old one is used up, the new one is not; but whoever shows the old one again may have
+        // stolen it, so then nobody goes on.
         let next = tokens.refresh_token.unwrap();
-        assert!(auth.sessions().refresh(next, None).await.is_ok());
+        let tokens = auth.sessions().refresh(next.clone(), None).await.unwrap();
+        let last = tokens.refresh_token.unwrap();
+        for token in [first, next, last] {
+            let refused = auth.sessions().refresh(token, None).await.unwrap_err();
+            assert_eq!(refused, SessionError::Refused);
+        }
     }
 }
 
@@ -448,8 +455,12 @@ async fn the_metadata_names_what_is_served_and_nothing_else() {
     let metadata = body(http().get(url).send().await.unwrap()).await;
     assert_eq!(metadata["issuer"], issuer.issuer());
     for name in [
+        "authorization_endpoint",
         "token_endpoint",
+        "revocation_endpoint",
+        "registration_endpoint",
         "jwks_uri",
+        "code_challenge_methods_supported",
         "response_types_supported",
         "grant_types_supported",
         "token_endpoint_auth_methods_supported",

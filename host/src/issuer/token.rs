@@ -44,7 +44,8 @@ pub struct TokenRequest {
 /// The kinds of token that Clerk makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// A session token, which carries no profile.
+    /// A session token, which carries no profile. Unless the claims name a session, `sid`, it begins
+    /// one.
     Session,
     /// A token from a template with the profile in it.
     Template,
@@ -64,9 +65,9 @@ pub enum TokenKind {
     },
 }
 
-/// A token that only has to be signed.
+/// What stands in a token: one that only has to be signed, or one that was.
 pub(super) struct Written {
-    /// Without what only the signer knows.
+    /// Before it is signed, without what only the signer knows.
     pub(super) header: Map<String, Value>,
     pub(super) claims: Map<String, Value>,
 }
@@ -115,11 +116,7 @@ impl TokenRequest {
 
     /// Writes the token. `now` is in seconds since 1970.
     pub(super) fn write(&self, issuer: &str, now: i64, ids: &Ids) -> Result<Written, MintError> {
-        let is_clean = !self.sub.chars().any(char::is_control);
-        if !is_clean || !(1..=256).contains(&self.sub.len()) {
-            return Err(MintError::Subject);
-        }
-        let lifetime = self.lifetime()?;
+        let lifetime = self.check()?;
         let mut claims = Map::new();
         claims.insert("iss".to_owned(), issuer.into());
         claims.insert("sub".to_owned(), self.sub.as_str().into());
@@ -135,7 +132,7 @@ impl TokenRequest {
             TokenKind::Session => {
                 add(json!({
                     "azp": issuer, "nbf": nbf(10), "jti": ids.next(), "v": 2, "fva": [0, -1],
-                    "sid": format!("sess_{}", ids.next()), "sts": "active",
+                    "sts": "active",
                 }));
                 json!({"typ": "JWT", "cat": "cl_B7d4PD111AAA"})
             }
@@ -171,8 +168,12 @@ impl TokenRequest {
         Ok(Written { header, claims })
     }
 
-    /// The lifetime in seconds.
-    pub(super) fn lifetime(&self) -> Result<i64, MintError> {
+    /// The lifetime in seconds, of a token that can be made.
+    pub(super) fn check(&self) -> Result<i64, MintError> {
+        let is_clean = !self.sub.chars().any(char::is_control);
+        if !is_clean || !(1..=256).contains(&self.sub.len()) {
+            return Err(MintError::Subject);
+        }
         let seconds = self.ttl.as_secs();
         if self.ttl.subsec_nanos() != 0 || seconds == 0 || self.ttl > MAX_LIFETIME {
             return Err(MintError::Lifetime);
