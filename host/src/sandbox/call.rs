@@ -5,15 +5,18 @@ use std::sync::Arc;
 use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::admission::{Claim, Full};
 use super::client::Client;
 use super::deadline::Deadline;
 use super::failure::{Ended, OutOfCpu, OutOfTime};
 use super::imports::auth::AuthUser;
+use super::imports::http::Outgoing;
 use super::limits::Meter;
 use super::program::{Export, Identity};
 use super::questions::Questions;
+use super::refusal::Refusal;
 use super::stderr::Stderr;
 use super::usage::Usage;
 use super::{Failure, Limits, Sandbox};
@@ -30,6 +33,7 @@ pub(super) struct Call {
     pub(super) questions: Questions,
     pub(super) deadline: Deadline,
     wasi: WasiCtx,
+    http: Outgoing,
     table: ResourceTable,
     meter: Meter,
 }
@@ -40,6 +44,12 @@ impl WasiView for Call {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
+    }
+}
+
+impl WasiHttpView for Call {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.http.view(&mut self.table)
     }
 }
 
@@ -91,7 +101,7 @@ impl Sandbox {
         } = invocation;
         let deadline = Deadline::after(limits.timeout);
         let claim = Claim {
-            service,
+            service: Arc::clone(&service),
             caller: behalf,
             most: limits.concurrency,
         };
@@ -100,6 +110,7 @@ impl Sandbox {
             Ok(Err(Full)) | Err(OutOfTime) => return Err(Failure::Busy),
         };
         let stderr = Stderr::default();
+        let refusal = Refusal::default();
         let call = Call {
             caller,
             auth: self.auth.clone(),
@@ -113,6 +124,13 @@ impl Sandbox {
                 .allow_tcp(false)
                 .allow_udp(false)
                 .build(),
+            http: Outgoing::new(
+                service,
+                Arc::clone(&export.grants),
+                limits.http,
+                refusal.clone(),
+                usage.clone(),
+            ),
             table: ResourceTable::new(),
             meter: Meter::new(&limits, usage.clone()),
         };
@@ -127,6 +145,7 @@ impl Sandbox {
                 let ended = Ended {
                     ran_out_of_memory: store.data().meter.ran_out(),
                     stderr: stderr.text(),
+                    refusal: refusal.text().map(str::to_owned),
                 };
                 Err(Failure::of(&error, &ended, &limits))
             }
