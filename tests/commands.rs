@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::harness::{PATIENCE, component, text};
@@ -325,6 +325,77 @@ async fn every_call_leaves_a_line_and_no_guest_can_forge_one() {
         printed.contains("service=hostile") && printed.contains("desrever"),
         "{printed}"
     );
+}
+
+#[tokio::test]
+async fn the_log_says_where_a_call_has_been_and_never_what_the_host_put_on() {
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", server.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = server.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+        stream.write_all(answer).await.unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let folder = folder();
+    fs::copy(
+        component("guest_fetcher"),
+        folder.path().join("mcp/fetcher.wasm"),
+    )
+    .unwrap();
+    fs::write(
+        folder.path().join("mcp/fetcher.toml"),
+        format!(
+            "[http]\nallow = [{origin:?}]\nheaders.{origin:?} = {{ x-key = \"${{secret.KEY}}\" }}\n[secrets]\nKEY = {{ env = \"KEY\" }}\n"
+        ),
+    )
+    .unwrap();
+    let mut command = cloister(folder.path());
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--log",
+        "info,cloister=trace,reqwest=trace,hyper_util=trace",
+    ]);
+    let (mut host, banner) = start(command.env("KEY", "s3cret")).await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for target in [&*format!("{origin}/path?q=private"), "http://example.com/"] {
+        let arguments = serde_json::json!({ "url": target });
+        client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(crate::harness::call(1, "fetch", arguments).to_string())
+            .send()
+            .await
+            .unwrap();
+    }
+    let request = serving.await.unwrap();
+    assert!(request.contains("\r\nx-key: s3cret\r\n"), "{request}");
+    host.start_kill().unwrap();
+    let mut log = String::new();
+    let mut stderr = host.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).await.unwrap();
+
+    let reached: Vec<bool> = log
+        .lines()
+        .filter(|line| line.contains("method=\"tools/call\""))
+        .map(|line| line.contains(&format!("origins=\"{origin}\" requests=1")))
+        .collect();
+    assert_eq!(reached, [true, false], "{log}");
+    assert!(
+        log.contains("`[http] allow = [\"http://example.com\"]` in `mcp/fetcher.toml`"),
+        "{log}"
+    );
+    assert!(!log.contains("s3cret") && !log.contains("private"), "{log}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod concurrency; // many callers at once, while services are replaced
 mod discovery; // files that come, change and go
 mod endpoint; // what is answered to those who do not know the protocol
 mod failures; // tools that fail, and what callers are told
+mod fetching; // tools that reach out over HTTP
 mod harness; // a host, a folder, callers
 mod headers; // what a request of 2026-07-28 must carry
 mod hostile; // tools that try what no tool may

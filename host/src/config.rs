@@ -376,6 +376,7 @@ impl<'a> Reader<'a> {
             cpu: self.time("ceilings.cpu", highest.cpu),
             memory: self.size("ceilings.memory", highest.memory),
             output: self.size("ceilings.output", highest.output),
+            http: self.size("ceilings.http", highest.http),
             concurrency: usize::try_from(calls).unwrap_or(usize::MAX),
         };
         if ceiling.memory > highest.memory {
@@ -390,6 +391,7 @@ impl<'a> Reader<'a> {
             cpu: self.time("limits.cpu", default.cpu),
             memory: self.size("limits.memory", default.memory),
             output: self.size("limits.output", default.output),
+            http: self.size("limits.http", default.http),
             concurrency: self.count("limits.concurrency", calls, default.concurrency.div_ceil(2)),
         };
         for (limit, fits) in [
@@ -397,6 +399,7 @@ impl<'a> Reader<'a> {
             ("cpu", limits.cpu <= ceiling.cpu),
             ("memory", limits.memory <= ceiling.memory),
             ("output", limits.output <= ceiling.output),
+            ("http", limits.http <= ceiling.http),
         ] {
             if !fits {
                 self.mistake(

@@ -1,8 +1,8 @@
 //! One call, one sandbox: compiling a component, and calling its exports, each call in a store of
 //! its own that is dropped when the call ends.
 //!
-//! This module knows wasmtime and the WIT that a service may import. It does not know MCP, JSON or
-//! HTTP; it learns who is calling only as a verified [`Principal`](crate::auth::Principal), and talks
+//! This module knows wasmtime and the WIT that a service may import. It does not know MCP or JSON, and of
+//! HTTP only what services send; it learns who is calling only as a verified [`Principal`](crate::auth::Principal), and talks
 //! to them through a [`Client`](client::Client).
 
 mod admission;
@@ -21,6 +21,7 @@ mod imports;
 mod limits;
 mod program;
 mod questions;
+mod refusal;
 mod stderr;
 mod usage;
 
@@ -33,7 +34,7 @@ use tokio::sync::watch;
 
 pub use call::Invocation;
 pub use failure::Failure;
-pub use grants::Grants;
+pub use grants::{Allowed, Grants, Http, Origin};
 pub use limits::Limits;
 pub use program::{Compiler, Export, Identity, NotLoaded, Program};
 pub use questions::BadQuestion;

@@ -18,7 +18,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 38] = [
+pub const SETTINGS: [Setting; 40] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -47,6 +47,7 @@ pub const SETTINGS: [Setting; 38] = [
     of("limits.memory", "CLOISTER_MEMORY"),
     of("limits.cpu", "CLOISTER_CPU"),
     of("limits.output", "CLOISTER_OUTPUT"),
+    of("limits.http", "CLOISTER_HTTP"),
     of("limits.concurrency", "CLOISTER_CONCURRENCY"),
     of("limits.calls", "CLOISTER_CALLS"),
     of("limits.body", "CLOISTER_BODY"),
@@ -57,6 +58,7 @@ pub const SETTINGS: [Setting; 38] = [
     of("ceilings.cpu", "CLOISTER_CPU_CEILING"),
     of("ceilings.memory", "CLOISTER_MEMORY_CEILING"),
     of("ceilings.output", "CLOISTER_OUTPUT_CEILING"),
+    of("ceilings.http", "CLOISTER_HTTP_CEILING"),
 ];
 
 const fn of(key: &'static str, variable: &'static str) -> Setting {

@@ -142,6 +142,8 @@ impl Drop for Record {
             Outcome::Refused(code) => ("refused", Some(code.to_string())),
         };
         let called = entry.function.as_ref();
+        let origins = entry.usage.origins();
+        let (http_sent, http_received) = entry.usage.exchanged();
         tracing::info!(
             target: "cloister::calls",
             call = entry.number,
@@ -156,6 +158,10 @@ impl Drop for Record {
             wall_us = microseconds(entry.began.elapsed()),
             cpu_us = microseconds(entry.usage.cpu()),
             memory = entry.usage.memory(),
+            origins = (!origins.is_empty()).then(|| origins.join(" ")),
+            requests = entry.usage.requests(),
+            http_sent,
+            http_received,
             received = entry.received,
             sent = entry.sent,
             "call"

@@ -134,6 +134,7 @@ impl Protocol {
             | Failure::Exited { .. }
             | Failure::KeptIdentity
             | Failure::BadQuestion(_)
+            | Failure::Refused { .. }
             | Failure::Trapped { .. } => {
                 tracing::warn!(function = %function.origin, service = %function.service, detail = failure.detail(), "a call gave no result: {failure}");
                 NotRun::Failed(failure.to_string())

@@ -1,5 +1,6 @@
 //! The operator's word on one service, `mcp/<service>.toml`.
 
+mod http;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::num::NonZero;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
+use self::http::GivenHttp;
 use self::secrets::{Secrets, Source};
 use super::requirement::Stated;
 use crate::sandbox::{Grants, Limits};
@@ -27,6 +29,8 @@ pub(super) struct Manifest {
     pub(super) limits: GivenLimits,
     /// The variables of its environment. `${secret.NAME}` in a value is that secret.
     env: BTreeMap<String, String>,
+    /// Where it may send requests.
+    http: GivenHttp,
     /// Where the host finds the secrets that other values name, and those that each caller has for themselves.
     secrets: BTreeMap<String, Source>,
     /// What it demands of the callers of its functions, by their names in WIT or JSON.
@@ -41,6 +45,7 @@ pub(super) struct GivenLimits {
     cpu: Option<Duration>,
     memory: Option<Bytes>,
     output: Option<Bytes>,
+    http: Option<Bytes>,
     concurrency: Option<NonZero<usize>>,
 }
 
@@ -53,6 +58,7 @@ impl GivenLimits {
             cpu: self.cpu.map_or(common.cpu, |it| it.0),
             memory: self.memory.map_or(common.memory, |it| it.0),
             output: self.output.map_or(common.output, |it| it.0),
+            http: self.http.map_or(common.http, |it| it.0),
             concurrency: self.concurrency.map_or(common.concurrency, NonZero::get),
         };
         for (limit, fits) in [
@@ -60,6 +66,7 @@ impl GivenLimits {
             ("cpu", limits.cpu <= ceiling.cpu),
             ("memory", limits.memory <= ceiling.memory),
             ("output", limits.output <= ceiling.output),
+            ("http", limits.http <= ceiling.http),
         ] {
             if !fits {
                 return Err(format!(
@@ -105,6 +112,7 @@ impl Manifest {
         Ok(Grants {
             env: env.collect::<Result<_, _>>()?,
             user_secrets: secrets::of_users(&self.secrets),
+            http: self.http.grant(&secrets)?,
         })
     }
 }
@@ -130,6 +138,10 @@ mod tests {
             "[limits]\n\ntimeout = 10",
             "[limits]\n\ntime = \"10s\"",
             "[limits]\n\nconcurrency = 0",
+            "[limits]\n\nhttp = 5",
+            "[http]\n\nallowed = []",
+            "[http]\n\nallow = [\"api.example.com\"]",
+            "[http]\n\nheaders.\"https://*.example.com\" = {}",
             "[tools.get]\n\nscope = [\"a\"]",
             "[tools.get]\n\nscopes = \"a\"",
             "[tools.get]\n\nscopes = [\"a b\"]",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::admission::{Claim, Full};
 use super::client::Client;
@@ -12,9 +13,11 @@ use super::deadline::Deadline;
 use super::failure::{Ended, OutOfCpu, OutOfTime};
 use super::grants::Grants;
 use super::imports::auth::AuthUser;
+use super::imports::http::Outgoing;
 use super::limits::Meter;
 use super::program::{Export, Identity};
 use super::questions::Questions;
+use super::refusal::Refusal;
 use super::stderr::Stderr;
 use super::usage::Usage;
 use super::{Failure, Limits, Sandbox};
@@ -33,6 +36,7 @@ pub(super) struct Call {
     pub(super) questions: Questions,
     pub(super) deadline: Deadline,
     wasi: WasiCtx,
+    http: Outgoing,
     table: ResourceTable,
     meter: Meter,
 }
@@ -43,6 +47,12 @@ impl WasiView for Call {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
+    }
+}
+
+impl WasiHttpView for Call {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.http.view(&mut self.table)
     }
 }
 
@@ -94,7 +104,7 @@ impl Sandbox {
         } = invocation;
         let deadline = Deadline::after(limits.timeout);
         let claim = Claim {
-            service,
+            service: Arc::clone(&service),
             caller: behalf.clone(),
             most: limits.concurrency,
         };
@@ -103,6 +113,7 @@ impl Sandbox {
             Ok(Err(Full)) | Err(OutOfTime) => return Err(Failure::Busy),
         };
         let stderr = Stderr::default();
+        let refusal = Refusal::default();
         let call = Call {
             caller,
             behalf,
@@ -118,6 +129,13 @@ impl Sandbox {
                 .allow_tcp(false)
                 .allow_udp(false)
                 .build(),
+            http: Outgoing::new(
+                service,
+                Arc::clone(&export.grants),
+                limits.http,
+                refusal.clone(),
+                usage.clone(),
+            ),
             table: ResourceTable::new(),
             meter: Meter::new(&limits, usage.clone()),
         };
@@ -132,6 +150,7 @@ impl Sandbox {
                 let ended = Ended {
                     ran_out_of_memory: store.data().meter.ran_out(),
                     stderr: stderr.text(),
+                    refusal: refusal.text().map(str::to_owned),
                 };
                 Err(Failure::of(&error, &ended, &limits))
             }

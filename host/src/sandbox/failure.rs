@@ -62,6 +62,14 @@ pub enum Failure {
     /// The guest asked its client in a way that it must not.
     #[error("it was stopped by a fault of its own: {0}")]
     BadQuestion(BadQuestion),
+    /// The guest ended over something that the operator has not granted.
+    #[error("it ended by a fault of its own after it was refused something: {refusal}")]
+    Refused {
+        /// What it was refused, and how that is granted.
+        refusal: String,
+        /// What the engine and the guest said.
+        detail: String,
+    },
     /// The guest trapped: it panicked, or did what no program may do.
     #[error("it was stopped by a fault of its own: {}", fault(*trap))]
     Trapped {
@@ -79,6 +87,7 @@ impl Failure {
         match self {
             Self::OutOfMemory { detail, .. }
             | Self::Exited { detail, .. }
+            | Self::Refused { detail, .. }
             | Self::Trapped { detail, .. } => Some(detail),
             Self::Busy
             | Self::Stopping
@@ -104,6 +113,7 @@ impl Failure {
             Self::KeptIdentity => "kept_identity",
             Self::NotAsked(_) => "not_asked",
             Self::BadQuestion(_) => "bad_question",
+            Self::Refused { .. } => "refused",
             Self::Trapped { .. } => "trapped",
         }
     }
@@ -134,13 +144,22 @@ impl Failure {
                 detail,
             };
         }
-        if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        let exit = error.downcast_ref::<I32Exit>();
+        let trap = error.downcast_ref::<Trap>().copied();
+        if let Some(refusal) = &ended.refusal
+            && (exit.is_some() || trap.is_some())
+        {
+            return Self::Refused {
+                refusal: refusal.clone(),
+                detail,
+            };
+        }
+        if let Some(I32Exit(code)) = exit {
             return Self::Exited {
                 code: *code,
                 detail,
             };
         }
-        let trap = error.downcast_ref::<Trap>().copied();
         if trap.is_none() {
             // The engine has no types for these two.
             let text = error.root_cause().to_string();
@@ -161,6 +180,7 @@ impl Failure {
 pub(super) struct Ended {
     pub(super) ran_out_of_memory: bool,
     pub(super) stderr: String,
+    pub(super) refusal: Option<String>,
 }
 
 /// A call has computed for as long as it may.

@@ -18,6 +18,8 @@ pub struct Limits {
     pub memory: usize,
     /// The bytes that a result may have as JSON; the values in it are bounded accordingly.
     pub output: usize,
+    /// The bytes that it may send and receive over HTTP.
+    pub http: usize,
     /// How many calls of the service may run at once.
     pub concurrency: usize,
 }
@@ -29,6 +31,7 @@ impl Default for Limits {
             cpu: Duration::from_secs(10),
             memory: 64 << 20,
             output: 4 << 20,
+            http: 16 << 20,
             concurrency: usize::MAX,
         }
     }
@@ -41,6 +44,7 @@ impl Limits {
         cpu: Duration::from_mins(1),
         memory: MEMORY_CEILING,
         output: 64 << 20,
+        http: 1 << 30,
         concurrency: usize::MAX,
     };
 
@@ -52,6 +56,7 @@ impl Limits {
             cpu: self.cpu.min(ceiling.cpu),
             memory: self.memory.min(ceiling.memory),
             output: self.output.min(ceiling.output),
+            http: self.http.min(ceiling.http),
             concurrency: self.concurrency.min(ceiling.concurrency),
         }
     }

@@ -1,12 +1,18 @@
 //! What one call has used.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
+
+use super::grants::Origin;
+
+/// How many origins are noted of a call.
+const ORIGINS: usize = 16;
 
 /// What one call has used so far. Clones are the same call's; it is read when the call has ended,
 /// however it did.
@@ -20,6 +26,11 @@ struct Counted {
     /// What the thread's clock said when the call was last taken up.
     taken_up: AtomicU64,
     memory: AtomicUsize,
+    /// Where it has sent requests.
+    origins: Mutex<BTreeSet<String>>,
+    requests: AtomicUsize,
+    sent: AtomicUsize,
+    received: AtomicUsize,
 }
 
 impl Usage {
@@ -31,6 +42,52 @@ impl Usage {
     /// The most bytes of linear memory that it had.
     pub fn memory(&self) -> usize {
         self.0.memory.load(Ordering::Relaxed)
+    }
+
+    /// The origins to which it has sent requests, the first of them if they are many.
+    pub fn origins(&self) -> Vec<String> {
+        let origins = self
+            .0
+            .origins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        origins.iter().cloned().collect()
+    }
+
+    /// How many requests it has sent.
+    pub fn requests(&self) -> usize {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
+    /// The bytes that it has sent and received with them.
+    pub fn exchanged(&self) -> (usize, usize) {
+        (
+            self.0.sent.load(Ordering::Relaxed),
+            self.0.received.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Notes that it sends a request.
+    pub(super) fn reaches(&self, origin: &Origin) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let mut origins = self
+            .0
+            .origins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if origins.len() < ORIGINS {
+            origins.insert(origin.to_string());
+        }
+    }
+
+    /// Notes bytes that it sends.
+    pub(super) fn sends(&self, bytes: usize) {
+        self.0.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes bytes that it receives.
+    pub(super) fn receives(&self, bytes: usize) {
+        self.0.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Notes how much memory the call has. Memories only grow.

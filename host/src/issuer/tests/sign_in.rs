@@ -175,7 +175,9 @@ async fn a_user_signs_in_and_a_client_gets_tokens() {
     let user = identify(&host, &access).await.unwrap();
     assert_eq!((user.id(), user.kind()), (User::GRACE.id, Kind::OAuth));
     assert!(user.has_scope("mail:read"));
-    let elsewhere = auth_of(|settings| settings.resource = Some(Resource::Public("https://b.test/mcp".to_owned())));
+    let elsewhere = auth_of(|settings| {
+        settings.resource = Some(Resource::Public("https://b.test/mcp".to_owned()))
+    });
     assert!(identify(&elsewhere, &access).await.is_err());
 
     // The id token is for the client, says what was asked for, and belongs to this request.
