@@ -49,10 +49,12 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
 ];
 
 /// Where a crate may be named.
-const MAY_USE: [(&str, &[&str]); 4] = [
+const MAY_USE: [(&str, &[&str]); 6] = [
     ("axum", &["http", "issuer", "host"]),
     ("wasmtime", &["sandbox", "value"]),
     ("wasmtime_wasi", &["sandbox"]),
+    ("wasmtime_wasi_config", &["sandbox"]),
+    ("redb", &["sandbox"]),
     ("wit_parser", &["reload"]),
 ];
 

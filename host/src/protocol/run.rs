@@ -131,9 +131,11 @@ impl Protocol {
             | Failure::OutOfCpu { .. }
             | Failure::OutOfMemory { .. }
             | Failure::OutputTooLarge { .. }
+            | Failure::Folders { .. }
             | Failure::Exited { .. }
             | Failure::KeptIdentity
             | Failure::BadQuestion(_)
+            | Failure::Refused { .. }
             | Failure::Trapped { .. } => {
                 tracing::warn!(function = %function.origin, service = %function.service, detail = failure.detail(), "a call gave no result: {failure}");
                 NotRun::Failed(failure.to_string())

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::admission::{Claim, Full};
 use super::client::Client;
 use super::deadline::Deadline;
 use super::failure::{Ended, OutOfCpu, OutOfTime};
+use super::grants::{Folder, Grants};
 use super::imports::auth::AuthUser;
+use super::imports::keyvalue::Database;
 use super::limits::Meter;
 use super::program::{Export, Identity};
 use super::questions::Questions;
+use super::refusal::Refusal;
 use super::stderr::Stderr;
 use super::usage::Usage;
 use super::{Failure, Limits, Sandbox};
@@ -24,11 +27,15 @@ const HANDLES: usize = 1_000;
 
 /// What the host knows of one call: the data of its store.
 pub(super) struct Call {
+    pub(super) service: Arc<str>,
     pub(super) caller: Option<Arc<Principal>>,
     pub(super) auth: Auth,
     pub(super) client: Arc<dyn Client>,
     pub(super) questions: Questions,
     pub(super) deadline: Deadline,
+    pub(super) grants: Arc<Grants>,
+    pub(super) database: Database,
+    pub(super) refusal: Refusal,
     wasi: WasiCtx,
     table: ResourceTable,
     meter: Meter,
@@ -91,7 +98,7 @@ impl Sandbox {
         } = invocation;
         let deadline = Deadline::after(limits.timeout);
         let claim = Claim {
-            service,
+            service: Arc::clone(&service),
             caller: behalf,
             most: limits.concurrency,
         };
@@ -100,19 +107,41 @@ impl Sandbox {
             Ok(Err(Full)) | Err(OutOfTime) => return Err(Failure::Busy),
         };
         let stderr = Stderr::default();
+        let refusal = Refusal::default();
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stderr(stderr.clone())
+            .envs(&export.grants.env)
+            // No address is allowed either, but a socket is one of the host's even before it has one.
+            .allow_tcp(false)
+            .allow_udp(false);
+        if !export.grants.files.is_empty() {
+            let grants = Arc::clone(&export.grants);
+            let opening = tokio::task::spawn_blocking(move || open(wasi, &grants.files));
+            wasi = match deadline.bound(opening).await {
+                Ok(Ok(opened)) => opened?,
+                Ok(Err(panic)) => {
+                    return Err(Failure::Folders {
+                        detail: panic.to_string(),
+                    });
+                }
+                Err(OutOfTime) => {
+                    return Err(Failure::OutOfTime {
+                        limit: limits.timeout,
+                    });
+                }
+            };
+        }
         let call = Call {
+            service,
             caller,
             auth: self.auth.clone(),
             client,
             questions: Questions::default(),
             deadline: deadline.clone(),
-            wasi: WasiCtxBuilder::new()
-                .stderr(stderr.clone())
-                .envs(&export.grants.env)
-                // No address is allowed either, but a socket is one of the host's even before it has one.
-                .allow_tcp(false)
-                .allow_udp(false)
-                .build(),
+            grants: Arc::clone(&export.grants),
+            database: self.database.clone(),
+            refusal: refusal.clone(),
+            wasi: wasi.build(),
             table: ResourceTable::new(),
             meter: Meter::new(&limits, usage.clone()),
         };
@@ -127,6 +156,7 @@ impl Sandbox {
                 let ended = Ended {
                     ran_out_of_memory: store.data().meter.ran_out(),
                     stderr: stderr.text(),
+                    refusal: refusal.text().map(str::to_owned),
                 };
                 Err(Failure::of(&error, &ended, &limits))
             }
@@ -135,6 +165,22 @@ impl Sandbox {
             }),
         }
     }
+}
+
+/// Opens the folders that a service is granted.
+fn open(mut wasi: WasiCtxBuilder, folders: &[Folder]) -> Result<WasiCtxBuilder, Failure> {
+    for folder in folders {
+        let perms = if folder.write {
+            FsPerms::ReadWrite
+        } else {
+            FsPerms::ReadOnly
+        };
+        wasi.preopened_dir(&folder.path, &folder.guest, perms)
+            .map_err(|cause| Failure::Folders {
+                detail: format!("`{}`: {cause:#}", folder.path.display()),
+            })?;
+    }
+    Ok(wasi)
 }
 
 impl Call {

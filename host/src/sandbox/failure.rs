@@ -45,6 +45,12 @@ pub enum Failure {
         /// The limit that was reached, in bytes.
         limit: usize,
     },
+    /// A folder that the service is granted cannot be opened.
+    #[error("a folder that it is granted cannot be opened; the operator's log has the cause")]
+    Folders {
+        /// What the system said.
+        detail: String,
+    },
     /// The guest ended its program.
     #[error("it ended its program with exit code {code} instead of returning")]
     Exited {
@@ -62,6 +68,14 @@ pub enum Failure {
     /// The guest asked its client in a way that it must not.
     #[error("it was stopped by a fault of its own: {0}")]
     BadQuestion(BadQuestion),
+    /// The guest ended over something that the operator has not granted.
+    #[error("it was stopped by a fault of its own after this: {refusal}")]
+    Refused {
+        /// What it was refused, and how that is granted.
+        refusal: String,
+        /// What the engine and the guest said.
+        detail: String,
+    },
     /// The guest trapped: it panicked, or did what no program may do.
     #[error("it was stopped by a fault of its own: {}", fault(*trap))]
     Trapped {
@@ -78,7 +92,9 @@ impl Failure {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::OutOfMemory { detail, .. }
+            | Self::Folders { detail }
             | Self::Exited { detail, .. }
+            | Self::Refused { detail, .. }
             | Self::Trapped { detail, .. } => Some(detail),
             Self::Busy
             | Self::Stopping
@@ -100,10 +116,12 @@ impl Failure {
             Self::OutOfCpu { .. } => "out_of_cpu",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::OutputTooLarge { .. } => "output_too_large",
+            Self::Folders { .. } => "folders",
             Self::Exited { .. } => "exited",
             Self::KeptIdentity => "kept_identity",
             Self::NotAsked(_) => "not_asked",
             Self::BadQuestion(_) => "bad_question",
+            Self::Refused { .. } => "refused",
             Self::Trapped { .. } => "trapped",
         }
     }
@@ -134,13 +152,22 @@ impl Failure {
                 detail,
             };
         }
-        if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        let exit = error.downcast_ref::<I32Exit>();
+        let trap = error.downcast_ref::<Trap>().copied();
+        if let Some(refusal) = &ended.refusal
+            && (exit.is_some() || trap.is_some())
+        {
+            return Self::Refused {
+                refusal: refusal.clone(),
+                detail,
+            };
+        }
+        if let Some(I32Exit(code)) = exit {
             return Self::Exited {
                 code: *code,
                 detail,
             };
         }
-        let trap = error.downcast_ref::<Trap>().copied();
         if trap.is_none() {
             // The engine has no types for these two.
             let text = error.root_cause().to_string();
@@ -161,6 +188,7 @@ impl Failure {
 pub(super) struct Ended {
     pub(super) ran_out_of_memory: bool,
     pub(super) stderr: String,
+    pub(super) refusal: Option<String>,
 }
 
 /// A call has computed for as long as it may.
