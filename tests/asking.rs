@@ -107,7 +107,7 @@ impl Asker {
         );
         Self {
             program: compiler.load(&wasm).unwrap(),
-            sandbox: Sandbox::new(&compiler, auth.unwrap(), watch::channel(false).1).unwrap(),
+            sandbox: Sandbox::new(&compiler, auth.unwrap(), None, watch::channel(false).1).unwrap(),
         }
     }
 

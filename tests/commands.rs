@@ -54,7 +54,7 @@ fn folder() -> TempDir {
 }
 
 /// Starts the host and reads its banner to the end.
-async fn start(command: &mut Command) -> (Child, String) {
+pub(crate) async fn start(command: &mut Command) -> (Child, String) {
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut banner = String::new();

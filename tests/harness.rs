@@ -75,6 +75,7 @@ impl TestHost {
             ("mcp_dir", path("mcp")),
             // One cache for all tests: most of them use the same few components.
             ("cache_dir", cache()),
+            ("state_dir", path("state")),
         ]);
         made.extend(
             settings
@@ -99,6 +100,11 @@ impl TestHost {
             client: Client::builder().no_proxy().build().unwrap(),
             host,
         }
+    }
+
+    /// Ends the host, and leaves its folder.
+    pub(crate) fn end(self) -> TempDir {
+        self.folder
     }
 
     /// The URL of the endpoint.

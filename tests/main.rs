@@ -13,6 +13,7 @@ mod harness; // a host, a folder, callers
 mod headers; // what a request of 2026-07-28 must carry
 mod hostile; // tools that try what no tool may
 mod identity; // who is calling, and who is turned away
+mod keeping; // files, buckets and configuration, as granted
 mod library; // prompts, resources, templates, completions, content
 mod pages; // long lists
 mod questions; // what a tool asks, and the client answers

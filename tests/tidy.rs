@@ -49,11 +49,13 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
 ];
 
 /// Where a crate may be named.
-const MAY_USE: [(&str, &[&str]); 5] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("axum", &["http", "issuer", "host"]),
     ("wasmtime", &["sandbox", "value"]),
     ("wasmtime_wasi", &["sandbox"]),
     ("wasmtime_wasi_http", &["sandbox"]),
+    ("wasmtime_wasi_config", &["sandbox"]),
+    ("redb", &["sandbox"]),
     ("wit_parser", &["reload"]),
 ];
 

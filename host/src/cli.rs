@@ -61,6 +61,9 @@ struct Settings {
     /// Where compiled code is kept between starts; `none` keeps none [environment: CLOISTER_CACHE_DIR]
     #[arg(long, value_name = "FOLDER")]
     cache_dir: Option<String>,
+    /// Where what services keep in buckets lies; `none` keeps it in memory [environment: CLOISTER_STATE_DIR] [default: state]
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<String>,
     /// Refuses to start without a configured issuer [environment: CLOISTER_PRODUCTION]
     #[arg(long)]
     production: bool,
@@ -99,6 +102,7 @@ impl Settings {
             ("listen", "--listen", &self.listen),
             ("mcp_dir", "--mcp-dir", &self.mcp_dir),
             ("cache_dir", "--cache-dir", &self.cache_dir),
+            ("state_dir", "--state-dir", &self.state_dir),
             ("production", "--production", &production),
             ("public_url", "--public-url", &self.public_url),
             ("log", "--log", &self.log),

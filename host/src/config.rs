@@ -40,6 +40,8 @@ pub struct Config {
     pub mcp_dir: PathBuf,
     /// Where compiled code is kept between starts.
     pub cache_dir: Option<PathBuf>,
+    /// Where what services keep in buckets lies; none keeps it in memory only.
+    pub state_dir: Option<PathBuf>,
     /// Whether a start without a configured issuer is refused.
     pub production: bool,
     /// The URL that callers type, where it differs from what the host can see.
@@ -107,6 +109,11 @@ impl Config {
                 Some("none") => None,
                 Some(path) => Some(path.into()),
                 None => dirs::cache_dir().map(|cache| cache.join("cloister")),
+            },
+            state_dir: match reader.text("state_dir") {
+                Some("none") => None,
+                Some(path) => Some(path.into()),
+                None => Some("state".into()),
             },
             production: reader.parsed("production").unwrap_or(false),
             public_url: reader.public_url(),

@@ -124,7 +124,12 @@ impl Host {
             cache: config.cache_dir.clone(),
         })?);
         let end = watch::Sender::new(false);
-        let sandbox = Sandbox::new(&compiler, auth.clone(), end.subscribe())?;
+        let sandbox = Sandbox::new(
+            &compiler,
+            auth.clone(),
+            config.state_dir.clone(),
+            end.subscribe(),
+        )?;
 
         let (publisher, catalogs) = catalog::empty();
         let reload = Reload::new(
@@ -132,6 +137,12 @@ impl Host {
                 folder: config.mcp_dir.clone(),
                 limits: config.limits,
                 ceiling: config.ceiling,
+                own: [&config.cache_dir, &config.state_dir]
+                    .into_iter()
+                    .flatten()
+                    .chain([&config.mcp_dir])
+                    .cloned()
+                    .collect(),
             },
             compiler,
             publisher,

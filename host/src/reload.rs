@@ -53,6 +53,20 @@ pub struct Settings {
     pub limits: Limits,
     /// What a manifest may say at most.
     pub ceiling: Limits,
+    /// Folders that are the host's own, and that no manifest can grant.
+    pub own: Vec<PathBuf>,
+}
+
+impl Settings {
+    /// For a component that is looked at and not served.
+    fn unserved() -> Self {
+        Self {
+            folder: PathBuf::new(),
+            limits: Limits::default(),
+            ceiling: Limits::CEILING,
+            own: Vec::new(),
+        }
+    }
 }
 
 /// Keeps the catalog like the folder, until it is dropped.
@@ -194,13 +208,13 @@ impl Reload {
         );
         let compiler = Arc::clone(&self.compiler);
         let turns = Arc::clone(&self.turns);
-        let limits = (self.settings.limits, self.settings.ceiling);
+        let settings = self.settings.clone();
         self.loads.spawn(async move {
             let _permit = turns.acquire_owned().await;
             let stamp = file.stamp.clone();
             let service = Arc::clone(&name);
             let result =
-                tokio::task::spawn_blocking(move || load(&compiler, &service, &file, limits))
+                tokio::task::spawn_blocking(move || load(&compiler, &service, &file, &settings))
                     .await
                     .unwrap_or_else(|panic| Err(fault(&panic)));
             Loaded {
@@ -308,8 +322,7 @@ pub struct Inspection {
 pub fn inspect(path: &Path, compiler: &Compiler) -> Result<Inspection, String> {
     let (name, file) =
         Found::at(path).ok_or("there is no such file, or its name does not end in `.wasm`")?;
-    let Described { service, notes } =
-        load(compiler, &name, &file, (Limits::default(), Limits::CEILING))?;
+    let Described { service, notes } = load(compiler, &name, &file, &Settings::unserved())?;
     Ok(Inspection { service, notes })
 }
 
@@ -319,12 +332,8 @@ pub fn inspect_contents(
     contents: &Contents,
     compiler: &Compiler,
 ) -> Result<Inspection, String> {
-    let Described { service, notes } = understand(
-        compiler,
-        &Arc::from(name),
-        contents,
-        (Limits::default(), Limits::CEILING),
-    )?;
+    let Described { service, notes } =
+        understand(compiler, &Arc::from(name), contents, &Settings::unserved())?;
     Ok(Inspection { service, notes })
 }
 
@@ -339,10 +348,10 @@ fn load(
     compiler: &Compiler,
     name: &Arc<str>,
     file: &Found,
-    limits: (Limits, Limits),
+    settings: &Settings,
 ) -> Result<Described, String> {
     let contents = file.read().map_err(|cause| cause.to_string())?;
-    understand(compiler, name, &contents, limits)
+    understand(compiler, name, &contents, settings)
 }
 
 /// Compiles and describes what was read.
@@ -350,7 +359,7 @@ fn understand(
     compiler: &Compiler,
     name: &Arc<str>,
     contents: &Contents,
-    limits: (Limits, Limits),
+    settings: &Settings,
 ) -> Result<Described, String> {
     let manifest = match &contents.manifest {
         Some(bytes) => Manifest::read(bytes)
@@ -358,16 +367,15 @@ fn understand(
         None => Manifest::default(),
     };
     let grants = manifest
-        .grants()
+        .grants(&settings.own)
         .map_err(|cause| format!("in its manifest, {cause}"))?;
     let program = compiler
         .load(&contents.wasm)
         .map_err(|cause| cause.to_string())?
         .granted(grants);
-    let (common, ceiling) = limits;
     let limits = manifest
         .limits
-        .over(common, &ceiling)
+        .over(settings.limits, &settings.ceiling)
         .map_err(|cause| format!("in its manifest, {cause}"))?;
     describe::describe(name, contents, &manifest, &program, limits)
         .map_err(|cause| cause.to_string())

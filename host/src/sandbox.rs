@@ -34,7 +34,7 @@ use tokio::sync::watch;
 
 pub use call::Invocation;
 pub use failure::Failure;
-pub use grants::{Allowed, Grants, Http, Origin};
+pub use grants::{Allowed, Bucket, BucketScope, ConfigValues, Folder, Grants, Http, Origin};
 pub use limits::Limits;
 pub use program::{Compiler, Export, Identity, NotLoaded, Program};
 pub use questions::BadQuestion;
@@ -43,11 +43,13 @@ pub use usage::Usage;
 use crate::auth::Auth;
 use admission::Admission;
 use engine::Ticker;
+use imports::keyvalue::Database;
 
 /// Where calls run: a pool of slots, and the clock that ends what runs too long.
 pub struct Sandbox {
     auth: Auth,
     admission: Admission,
+    database: Database,
     /// Becomes true when nothing may run any longer.
     end: watch::Receiver<bool>,
     _ticker: Ticker,
@@ -88,16 +90,18 @@ pub enum NotStarted {
 
 impl Sandbox {
     /// Starts the clock. The sandbox runs what this compiler loads, and nothing else, until `end`
-    /// becomes true.
+    /// becomes true. What services keep in buckets lies in the folder `state`, or without one in memory.
     pub fn new(
         compiler: &Compiler,
         auth: Auth,
+        state: Option<PathBuf>,
         end: watch::Receiver<bool>,
     ) -> Result<Self, NotStarted> {
         Ok(Self {
             _ticker: Ticker::start(compiler.engines()).map_err(NotStarted::Ticker)?,
             admission: Admission::new(compiler.slots()),
             auth,
+            database: Database::new(state),
             end,
         })
     }

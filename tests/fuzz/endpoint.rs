@@ -106,7 +106,8 @@ impl Endpoint {
                 catalogs: catalogs.clone(),
                 auth: auth.clone(),
                 challenge: challenge.clone(),
-                sandbox: Sandbox::new(&compiler, auth.clone(), closing.clone()).expect("a sandbox"),
+                sandbox: Sandbox::new(&compiler, auth.clone(), None, closing.clone())
+                    .expect("a sandbox"),
                 closing,
             },
             &protocol::Settings {

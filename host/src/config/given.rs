@@ -18,11 +18,12 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 40] = [
+pub const SETTINGS: [Setting; 41] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
     of("cache_dir", "CLOISTER_CACHE_DIR"),
+    of("state_dir", "CLOISTER_STATE_DIR"),
     of("production", "CLOISTER_PRODUCTION"),
     of("public_url", "CLOISTER_PUBLIC_URL"),
     of("allowed_origins", "CLOISTER_ALLOWED_ORIGINS"),

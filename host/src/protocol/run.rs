@@ -131,6 +131,7 @@ impl Protocol {
             | Failure::OutOfCpu { .. }
             | Failure::OutOfMemory { .. }
             | Failure::OutputTooLarge { .. }
+            | Failure::Folders { .. }
             | Failure::Exited { .. }
             | Failure::KeptIdentity
             | Failure::BadQuestion(_)

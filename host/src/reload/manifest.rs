@@ -1,16 +1,21 @@
 //! The operator's word on one service, `mcp/<service>.toml`.
 
+mod files;
 mod http;
 mod secrets;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
+use self::files::GivenFolder;
 use self::http::GivenHttp;
 use self::secrets::{Secrets, Source};
+use self::stores::GivenBucket;
 use super::requirement::Stated;
 use crate::sandbox::{Grants, Limits};
 use crate::units::{Bytes, Duration};
@@ -31,6 +36,12 @@ pub(super) struct Manifest {
     env: BTreeMap<String, String>,
     /// Where it may send requests.
     http: GivenHttp,
+    /// The values that it finds by name in `wasi:config`. `${secret.NAME}` in one is that secret.
+    config: BTreeMap<String, String>,
+    /// The folders that it has, by their paths for the guest.
+    files: BTreeMap<String, GivenFolder>,
+    /// The buckets that it has, by their names.
+    store: BTreeMap<String, GivenBucket>,
     /// Where the host finds the secrets that other values name, and those that each caller has for themselves.
     secrets: BTreeMap<String, Source>,
     /// What it demands of the callers of its functions, by their names in WIT or JSON.
@@ -97,8 +108,8 @@ impl Manifest {
     }
 
     /// What it grants. Secrets are read now, so a manifest that names one that is not there changes
-    /// nothing.
-    pub(super) fn grants(&self) -> Result<Grants, String> {
+    /// nothing. Folders that lead to what is the host's `own` are not granted.
+    pub(super) fn grants(&self, own: &[PathBuf]) -> Result<Grants, String> {
         let secrets = Secrets::find(&self.secrets)?;
         let env = self.env.iter().map(|(name, value)| {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
@@ -109,10 +120,19 @@ impl Manifest {
                 .map_err(|cause| format!("`env.{name}`: {cause}"))?;
             Ok((name.clone(), value.expose_secret().to_owned()))
         });
+        let config = self.config.iter().map(|(name, value)| {
+            let value = secrets
+                .fill(value)
+                .map_err(|cause| format!("`config.{name}`: {cause}"))?;
+            Ok((name.clone(), value.expose_secret().to_owned()))
+        });
         Ok(Grants {
             env: env.collect::<Result<_, _>>()?,
             user_secrets: secrets::of_users(&self.secrets),
             http: self.http.grant(&secrets)?,
+            config: config.collect::<Result<_, String>>()?,
+            files: files::granted(&self.files, own)?,
+            stores: stores::granted(&self.store)?,
         })
     }
 }
@@ -142,6 +162,11 @@ mod tests {
             "[http]\n\nallowed = []",
             "[http]\n\nallow = [\"api.example.com\"]",
             "[http]\n\nheaders.\"https://*.example.com\" = {}",
+            "[config]\n\nunits = 5",
+            "[files]\n\n\"/data\" = \"data\"",
+            "[files]\n\n\"/data\" = { path = \"data\", writable = true }",
+            "[store]\n\ndefault = { scope = \"everybody\" }",
+            "[store]\n\ndefault = { scope = \"user\", quota = \"16MB\" }",
             "[tools.get]\n\nscope = [\"a\"]",
             "[tools.get]\n\nscopes = \"a\"",
             "[tools.get]\n\nscopes = [\"a b\"]",

@@ -22,3 +22,17 @@ wasmtime::component::bindgen!({
         "cloister:mcp/auth.auth-user": super::imports::auth::AuthUser,
     },
 });
+
+/// The bindings of `wasi:keyvalue`, which is no part of what authors are given.
+pub(super) mod keyvalue {
+    wasmtime::component::bindgen!({
+        path: "wit/keyvalue.wit",
+        world: "imports",
+        imports: {
+            default: async | trappable,
+        },
+        with: {
+            "wasi:keyvalue/store.bucket": crate::sandbox::imports::keyvalue::Bucket,
+        },
+    });
+}

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::admission::{Claim, Full};
 use super::client::Client;
 use super::deadline::Deadline;
 use super::failure::{Ended, OutOfCpu, OutOfTime};
-use super::grants::Grants;
+use super::grants::{Folder, Grants};
 use super::imports::auth::AuthUser;
 use super::imports::http::Outgoing;
+use super::imports::keyvalue::Database;
 use super::limits::Meter;
 use super::program::{Export, Identity};
 use super::questions::Questions;
@@ -28,6 +29,7 @@ const HANDLES: usize = 1_000;
 
 /// What the host knows of one call: the data of its store.
 pub(super) struct Call {
+    pub(super) service: Arc<str>,
     pub(super) caller: Option<Arc<Principal>>,
     pub(super) behalf: Option<Arc<str>>,
     pub(super) grants: Arc<Grants>,
@@ -35,6 +37,8 @@ pub(super) struct Call {
     pub(super) client: Arc<dyn Client>,
     pub(super) questions: Questions,
     pub(super) deadline: Deadline,
+    pub(super) database: Database,
+    pub(super) refusal: Refusal,
     wasi: WasiCtx,
     http: Outgoing,
     table: ResourceTable,
@@ -114,7 +118,31 @@ impl Sandbox {
         };
         let stderr = Stderr::default();
         let refusal = Refusal::default();
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stderr(stderr.clone())
+            .envs(&export.grants.env)
+            // No address is allowed either, but a socket is one of the host's even before it has one.
+            .allow_tcp(false)
+            .allow_udp(false);
+        if !export.grants.files.is_empty() {
+            let grants = Arc::clone(&export.grants);
+            let opening = tokio::task::spawn_blocking(move || open(wasi, &grants.files));
+            wasi = match deadline.bound(opening).await {
+                Ok(Ok(opened)) => opened?,
+                Ok(Err(panic)) => {
+                    return Err(Failure::Folders {
+                        detail: panic.to_string(),
+                    });
+                }
+                Err(OutOfTime) => {
+                    return Err(Failure::OutOfTime {
+                        limit: limits.timeout,
+                    });
+                }
+            };
+        }
         let call = Call {
+            service: Arc::clone(&service),
             caller,
             behalf,
             grants: Arc::clone(&export.grants),
@@ -122,13 +150,6 @@ impl Sandbox {
             client,
             questions: Questions::default(),
             deadline: deadline.clone(),
-            wasi: WasiCtxBuilder::new()
-                .stderr(stderr.clone())
-                .envs(&export.grants.env)
-                // No address is allowed either, but a socket is one of the host's even before it has one.
-                .allow_tcp(false)
-                .allow_udp(false)
-                .build(),
             http: Outgoing::new(
                 service,
                 Arc::clone(&export.grants),
@@ -136,6 +157,9 @@ impl Sandbox {
                 refusal.clone(),
                 usage.clone(),
             ),
+            database: self.database.clone(),
+            refusal: refusal.clone(),
+            wasi: wasi.build(),
             table: ResourceTable::new(),
             meter: Meter::new(&limits, usage.clone()),
         };
@@ -159,6 +183,22 @@ impl Sandbox {
             }),
         }
     }
+}
+
+/// Opens the folders that a service is granted.
+fn open(mut wasi: WasiCtxBuilder, folders: &[Folder]) -> Result<WasiCtxBuilder, Failure> {
+    for folder in folders {
+        let perms = if folder.write {
+            FsPerms::ReadWrite
+        } else {
+            FsPerms::ReadOnly
+        };
+        wasi.preopened_dir(&folder.path, &folder.guest, perms)
+            .map_err(|cause| Failure::Folders {
+                detail: format!("`{}`: {cause:#}", folder.path.display()),
+            })?;
+    }
+    Ok(wasi)
 }
 
 impl Call {

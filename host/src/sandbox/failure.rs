@@ -45,6 +45,12 @@ pub enum Failure {
         /// The limit that was reached, in bytes.
         limit: usize,
     },
+    /// A folder that the service is granted cannot be opened.
+    #[error("a folder that it is granted cannot be opened; the operator's log has the cause")]
+    Folders {
+        /// What the system said.
+        detail: String,
+    },
     /// The guest ended its program.
     #[error("it ended its program with exit code {code} instead of returning")]
     Exited {
@@ -86,6 +92,7 @@ impl Failure {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::OutOfMemory { detail, .. }
+            | Self::Folders { detail }
             | Self::Exited { detail, .. }
             | Self::Refused { detail, .. }
             | Self::Trapped { detail, .. } => Some(detail),
@@ -109,6 +116,7 @@ impl Failure {
             Self::OutOfCpu { .. } => "out_of_cpu",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::OutputTooLarge { .. } => "output_too_large",
+            Self::Folders { .. } => "folders",
             Self::Exited { .. } => "exited",
             Self::KeptIdentity => "kept_identity",
             Self::NotAsked(_) => "not_asked",

@@ -1,12 +1,18 @@
 //! What the operator grants a service beyond what every service has. Nothing is granted by default, and
 //! no guest and no caller can change it.
 
+mod config;
+mod files;
 mod http;
+mod stores;
 
 use std::collections::BTreeMap;
 
+pub use self::config::ConfigValues;
+pub use self::files::Folder;
 pub use self::http::{Allowed, Http, Origin};
 pub(super) use self::http::{CONNECT, Prohibited, Unresolved};
+pub use self::stores::{Bucket, BucketScope};
 
 /// What the operator grants a service. It may hold secrets, so it cannot be printed.
 #[derive(Clone, Default)]
@@ -18,4 +24,10 @@ pub struct Grants {
     pub user_secrets: BTreeMap<String, String>,
     /// The origins that it may send requests to.
     pub http: Option<Http>,
+    /// The values that it finds by name in `wasi:config`.
+    pub config: ConfigValues,
+    /// The folders that it has.
+    pub files: Vec<Folder>,
+    /// The buckets that it has, by their names.
+    pub stores: BTreeMap<String, Bucket>,
 }

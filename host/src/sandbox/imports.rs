@@ -4,7 +4,9 @@
 mod announcements;
 pub(super) mod auth;
 mod client;
+mod config;
 pub(super) mod http;
+pub(super) mod keyvalue;
 mod session;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -22,6 +24,8 @@ pub(super) fn linker(engine: &Engine, concurrent: bool) -> Result<Linker<Call>> 
     if concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     }
+    config::add_to_linker(&mut linker)?;
+    keyvalue::add_to_linker(&mut linker)?;
     mcp::auth::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     mcp::client::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     mcp::content::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;

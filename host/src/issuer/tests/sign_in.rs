@@ -176,7 +176,7 @@ async fn a_user_signs_in_and_a_client_gets_tokens() {
     assert_eq!((user.id(), user.kind()), (User::GRACE.id, Kind::OAuth));
     assert!(user.has_scope("mail:read"));
     let elsewhere = auth_of(|settings| {
-        settings.resource = Some(Resource::Public("https://b.test/mcp".to_owned()))
+        settings.resource = Some(Resource::Public("https://b.test/mcp".to_owned()));
     });
     assert!(identify(&elsewhere, &access).await.is_err());
 

@@ -1,0 +1,640 @@
+//! What services keep and are told, as the operator grants it: folders, buckets, configuration.
+
+use std::fs;
+use std::path::Path;
+
+use cloister::issuer::TokenRequest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::commands::{cloister, start};
+use crate::harness::{PATIENCE, TestHost, call, component, text};
+
+/// A host whose service `keeper` has this manifest. `{root}` in it is the folder above the services.
+async fn keeper(manifest: &str) -> TestHost {
+    let host = TestHost::serving(&[]).await;
+    grant(&host, "keeper", manifest);
+    host.put("keeper", "guest_keeper");
+    host.until(|names| !names.is_empty()).await;
+    host
+}
+
+fn grant(host: &TestHost, service: &str, manifest: &str) {
+    let root = host.folder.path().to_str().unwrap();
+    let fresh = host.file(".new");
+    fs::write(&fresh, manifest.replace("{root}", root)).unwrap();
+    fs::rename(fresh, host.file(&format!("{service}.toml"))).unwrap();
+}
+
+/// The result of a call, or the text that it failed with.
+async fn said(host: &TestHost, token: Option<&str>, tool: &str, arguments: Value) -> Value {
+    let result = host.call(token, tool, arguments).await;
+    if result["isError"] == true {
+        json!({ "failed": text(&result) })
+    } else {
+        result["structuredContent"]["result"].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_service_has_the_folders_that_it_is_granted_and_nothing_beside_them() {
+    let host = TestHost::serving(&[]).await;
+    let root = host.folder.path();
+    for folder in ["data/deep", "work"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    fs::write(root.join("data/in.txt"), "inside").unwrap();
+    fs::write(root.join("data/deep/in.txt"), "deep inside").unwrap();
+    fs::write(root.join("outside.txt"), "outside").unwrap();
+    for (link, target) in [
+        ("data/near", "deep/in.txt"),
+        ("data/far", "../outside.txt"),
+        ("data/host", "/etc/passwd"),
+        ("work/up", ".."),
+    ] {
+        std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+    }
+    grant(
+        &host,
+        "keeper",
+        "[files]\n\"/data\" = { path = \"{root}/data\" }\n\"/work\" = { path = \"{root}/work\", write = true }\n",
+    );
+    host.put("keeper", "guest_keeper");
+    host.until(|names| !names.is_empty()).await;
+
+    let write = |path: &str| json!({ "path": path, "text": "new" });
+    let mut outcomes = Vec::new();
+    for (tool, arguments) in [
+        ("names", json!({ "path": "/data" })),
+        ("read", json!({ "path": "/data/in.txt" })),
+        ("read", json!({ "path": "/data/near" })),
+        ("read", json!({ "path": "/data/deep/../in.txt" })),
+        ("read", json!({ "path": "/data/far" })),
+        ("read", json!({ "path": "/data/host" })),
+        ("read", json!({ "path": "/data/../outside.txt" })),
+        ("read", json!({ "path": "/data/deep/../../outside.txt" })),
+        ("read", json!({ "path": "/etc/passwd" })),
+        ("write", write("/data/in.txt")),
+        ("write", write("/data/new.txt")),
+        ("write", write("/work/new.txt")),
+        ("write", write("/work/../escaped.txt")),
+        ("write", write("/work/up/escaped.txt")),
+        (
+            "link",
+            json!({ "target": "../outside.txt", "path": "/work/link" }),
+        ),
+        ("read", json!({ "path": "/work/link" })),
+        (
+            "link",
+            json!({ "target": "/etc/passwd", "path": "/work/absolute" }),
+        ),
+        ("link", json!({ "target": "in.txt", "path": "/data/link" })),
+    ] {
+        let outcome = said(&host, None, tool, arguments.clone()).await;
+        outcomes.push(format!("{tool} {arguments} -> {outcome}"));
+    }
+    insta::assert_snapshot!(outcomes.join("\n"));
+    assert_eq!(
+        fs::read_to_string(root.join("work/new.txt")).unwrap(),
+        "new"
+    );
+    assert_eq!(
+        fs::read_to_string(root.join("data/in.txt")).unwrap(),
+        "inside"
+    );
+    assert!(!root.join("escaped.txt").exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_has_gone_fails_the_call_and_not_the_host() {
+    let host = TestHost::serving(&[]).await;
+    let folder = host.folder.path().join("data");
+    fs::create_dir(&folder).unwrap();
+    grant(
+        &host,
+        "keeper",
+        "[files]\n\"/data\" = { path = \"{root}/data\" }\n",
+    );
+    host.put("keeper", "guest_keeper");
+    host.until(|names| !names.is_empty()).await;
+    fs::remove_dir(&folder).unwrap();
+    let names = json!({ "path": "/data" });
+    assert_eq!(
+        said(&host, None, "names", names.clone()).await["failed"],
+        "the tool `names` of the service `keeper` gave no result: a folder that it is granted cannot be opened; the operator's log has the cause"
+    );
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(said(&host, None, "names", names).await, json!([]));
+}
+
+#[tokio::test]
+async fn a_service_reads_the_configuration_that_it_is_given() {
+    let host = TestHost::serving(&[]).await;
+    fs::write(host.folder.path().join("key"), "s3cret\n").unwrap();
+    grant(
+        &host,
+        "keeper",
+        "[config]\nunits = \"metric\"\nkey = \"Bearer ${secret.KEY}\"\n[secrets]\nKEY = { file = \"{root}/key\" }\n",
+    );
+    host.put("keeper", "guest_keeper");
+    host.until(|names| !names.is_empty()).await;
+    for (tool, arguments, wanted) in [
+        ("settings", json!({}), json!(["key", "units"])),
+        ("setting", json!({ "name": "units" }), json!("metric")),
+        ("setting", json!({ "name": "key" }), json!("Bearer s3cret")),
+        ("setting", json!({ "name": "KEY" }), Value::Null),
+        ("variable", json!({ "name": "units" }), Value::Null),
+    ] {
+        assert_eq!(said(&host, None, tool, arguments).await, wanted, "{tool}");
+    }
+}
+
+fn steps(bucket: &str, steps: &[Value]) -> Value {
+    json!({ "bucket": bucket, "steps": steps })
+}
+
+fn step(tag: &str, val: impl Into<Value>) -> Value {
+    json!({ "tag": tag, "val": val.into() })
+}
+
+fn count() -> Value {
+    json!({ "tag": "count" })
+}
+
+#[tokio::test]
+async fn what_is_kept_in_a_bucket_is_there_for_those_who_share_it() {
+    let manifest = "[store]\nall = { scope = \"service\" }\nmine = { scope = \"user\" }\nours = { scope = \"organization\" }\n";
+    let host = keeper(manifest).await;
+    // Another service with the same buckets, and a bucket of the same name with another scope.
+    grant(
+        &host,
+        "other",
+        &format!("{manifest}more = {{ scope = \"user\" }}\n"),
+    );
+    host.put("other", "guest_keeper");
+    host.until(|names| names.contains(&"other_keep".to_owned()))
+        .await;
+    let member = |sub: &str, organization: &str| {
+        let mut wanted = TokenRequest::new(sub);
+        let claims = json!({ "org_id": organization, "org_role": "org:member" });
+        wanted.claims = claims.as_object().unwrap().clone();
+        host.mint(&wanted)
+    };
+    let (ada, bob) = (member("user_ada", "org_one"), member("user_bob", "org_one"));
+    let (eve, nobody) = (member("user_eve", "org_two"), host.token("user_nobody"));
+
+    let set = |value: &str| vec![step("set", json!(["k", value]))];
+    let get = [step("get", "k"), count()];
+    let written = json!(["set"]);
+    let found = |value: &str| json!([value, "1"]);
+    let empty = json!(["none", "0"]);
+    let denied = json!({ "failed": "access denied" });
+    for (who, token, tool, bucket, steps_taken, wanted) in [
+        (
+            "ada",
+            Some(&ada),
+            "keeper_keepMine",
+            "mine",
+            &set("a")[..],
+            &written,
+        ),
+        (
+            "ada",
+            Some(&ada),
+            "keeper_keepMine",
+            "ours",
+            &set("one"),
+            &written,
+        ),
+        (
+            "ada",
+            Some(&ada),
+            "keeper_keepMine",
+            "all",
+            &set("all"),
+            &written,
+        ),
+        ("bob", Some(&bob), "keeper_keepMine", "mine", &get, &empty),
+        (
+            "bob",
+            Some(&bob),
+            "keeper_keepMine",
+            "mine",
+            &set("b"),
+            &written,
+        ),
+        (
+            "ada",
+            Some(&ada),
+            "keeper_keepMine",
+            "mine",
+            &get,
+            &found("a"),
+        ),
+        (
+            "bob",
+            Some(&bob),
+            "keeper_keepMine",
+            "ours",
+            &get,
+            &found("one"),
+        ),
+        ("eve", Some(&eve), "keeper_keepMine", "ours", &get, &empty),
+        (
+            "eve",
+            Some(&eve),
+            "keeper_keepMine",
+            "all",
+            &get,
+            &found("all"),
+        ),
+        ("anybody", None, "keeper_keep", "all", &get, &found("all")),
+        // A function that is not lent the caller has none, whoever asks.
+        ("ada", Some(&ada), "keeper_keep", "mine", &get, &denied),
+        ("anybody", None, "keeper_keep", "mine", &get, &denied),
+        (
+            "nobody",
+            Some(&nobody),
+            "keeper_keepMine",
+            "ours",
+            &get,
+            &denied,
+        ),
+        ("ada", Some(&ada), "other_keepMine", "mine", &get, &empty),
+        ("ada", Some(&ada), "other_keepMine", "ours", &get, &empty),
+        ("ada", Some(&ada), "other_keepMine", "all", &get, &empty),
+        ("ada", Some(&ada), "other_keepMine", "more", &get, &empty),
+    ] {
+        let token = token.map(String::as_str);
+        let outcome = said(&host, token, tool, steps(bucket, steps_taken)).await;
+        assert_eq!(&outcome, wanted, "{who} {tool} {bucket} {steps_taken:?}");
+    }
+    // Another scope is another bucket, and coming back finds what was there.
+    for (scope, wanted) in [("user", &empty), ("service", &found("all"))] {
+        grant(
+            &host,
+            "keeper",
+            &manifest.replace(
+                "all = { scope = \"service\" }",
+                &format!("all = {{ scope = \"{scope}\" }}"),
+            ),
+        );
+        let until = async {
+            while said(&host, Some(&ada), "keeper_keepMine", steps("all", &get)).await != *wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, until).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_does_what_its_interface_says_and_holds_what_it_may() {
+    let host =
+        keeper("[store]\nall = { scope = \"service\" }\nsmall = { scope = \"service\", quota = \"2KiB\" }\n")
+            .await;
+    let key = "k".repeat(1 << 10);
+    let long = "k".repeat((1 << 10) + 1);
+    let many = |count: usize| json!((0..count).map(|at| at.to_string()).collect::<Vec<_>>());
+    for (bucket, taken, wanted) in [
+        (
+            "all",
+            vec![
+                step("exists", "a"),
+                step("set", json!(["a", "1"])),
+                step("exists", "a"),
+                step("increment", json!(["a", 41])),
+                step("increment", json!(["b", 7])),
+                step("get-many", json!(["b", "c", "a"])),
+                step("delete", "a"),
+                step("delete", "a"),
+                step("get", "a"),
+                count(),
+                step("set-many", json!([["c", "1"], ["d", "2"], ["c", "3"]])),
+                step("get-many", json!(["c", "d"])),
+                step("delete-many", json!(["b", "c", "d", "e"])),
+                count(),
+            ],
+            json!([
+                "false",
+                "set",
+                "true",
+                "42",
+                "7",
+                "7 none 42",
+                "deleted",
+                "deleted",
+                "none",
+                "1",
+                "set",
+                "3 2",
+                "deleted",
+                "0"
+            ]),
+        ),
+        (
+            "all",
+            vec![
+                step("sow", 1_000),
+                step("set", json!(["one more", "1"])),
+                count(),
+                // What is deleted behind the cursor does not hide what is before it.
+                step("drain", 1),
+                count(),
+                step("drain", 1),
+            ],
+            json!(["sown", "set", "1001", "1000", "1", "1"]),
+        ),
+        (
+            "all",
+            vec![
+                step("sow", 1_000),
+                step("set", json!(["one more", "1"])),
+                step("drain", 2),
+                count(),
+            ],
+            json!(["sown", "set", "1001", "0"]),
+        ),
+        (
+            "all",
+            vec![
+                step("set", json!(["a", "one"])),
+                step("increment", json!(["a", 1])),
+            ],
+            json!({ "failed": "the value is not a number that can be added to" }),
+        ),
+        (
+            "all",
+            vec![
+                step("set", json!(["a", u64::MAX.to_string()])),
+                step("increment", json!(["a", 1])),
+            ],
+            json!({ "failed": "the sum is too large for a number of 64 bits" }),
+        ),
+        ("all", vec![step("set", json!([key, "1"]))], json!(["set"])),
+        (
+            "all",
+            vec![step("set", json!([long, "1"]))],
+            json!({ "failed": "a key has more than 1024 bytes, the most it may have; shorten it" }),
+        ),
+        (
+            "all",
+            vec![step("fill", json!(["a", 1 << 20]))],
+            json!(["filled"]),
+        ),
+        (
+            "all",
+            vec![step("fill", json!(["a", (1 << 20) + 1]))],
+            json!({ "failed": "a value has more than 1024 KiB, the most it may have; divide it" }),
+        ),
+        (
+            "all",
+            vec![step("sow", 1_001)],
+            json!({ "failed": "a batch has more than 1000 keys or 8 MiB of values, the most it may have; divide it" }),
+        ),
+        (
+            "all",
+            vec![step("get-many", many(1_001))],
+            json!({ "failed": "a batch has more than 1000 keys or 8 MiB of values, the most it may have; divide it" }),
+        ),
+        (
+            "small",
+            vec![
+                step("fill", json!(["a", 2_000])),
+                step("fill", json!(["b", 46])),
+                step("get-many", json!(["c"])),
+            ],
+            json!(["filled", "filled", "none"]),
+        ),
+        (
+            "small",
+            vec![step("fill", json!(["c", 0]))],
+            json!({ "failed": "the bucket is full: its keys and values may have 2048 bytes together; delete some, or have the operator raise its `quota`" }),
+        ),
+        // All of a batch or nothing.
+        (
+            "small",
+            vec![
+                step("delete", "b"),
+                step("set-many", json!([["c", "1"], ["d", "x".repeat(100)]])),
+            ],
+            json!({ "failed": "the bucket is full: its keys and values may have 2048 bytes together; delete some, or have the operator raise its `quota`" }),
+        ),
+        (
+            "small",
+            vec![
+                count(),
+                step("fill", json!(["a", 10])),
+                step("fill", json!(["c", 1_000])),
+            ],
+            json!(["1", "filled", "filled"]),
+        ),
+    ] {
+        let outcome = said(&host, None, "keep", steps(bucket, &taken)).await;
+        assert_eq!(outcome, wanted, "{bucket} {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_granted_is_refused_and_the_text_says_how_it_is_granted() {
+    let host = keeper("[store]\nall = { scope = \"service\" }\n").await;
+    assert_eq!(
+        said(&host, None, "keep", steps("default", &[])).await["failed"],
+        "no such store"
+    );
+    let insisted = |bucket: String| said(&host, None, "insist", json!({ "bucket": bucket }));
+    assert_eq!(
+        insisted("default".into()).await["failed"],
+        "the tool `insist` of the service `keeper` gave no result: it was stopped by a fault of its own after this: the bucket \"default\" is not granted; the operator grants it in `mcp/keeper.toml`, under `[store]`: \"default\" = { scope = \"user\" }"
+    );
+    let odd = insisted("\u{1b}[2J\n".repeat(1_000)).await;
+    let odd = odd["failed"].as_str().unwrap();
+    assert!(odd.len() < 800 && !odd.contains(char::is_control), "{odd}");
+}
+
+#[tokio::test]
+async fn two_hosts_do_not_share_the_folder_for_state() {
+    let first = keeper("[store]\nall = { scope = \"service\" }\n").await;
+    let add = steps("all", &[step("increment", json!(["n", 1]))]);
+    assert_eq!(said(&first, None, "keep", add.clone()).await, json!(["1"]));
+    let state = first.folder.path().join("state");
+    let second = TestHost::with(&[], &[("state_dir", state.to_str().unwrap())]).await;
+    grant(
+        &second,
+        "keeper",
+        "[store]\nall = { scope = \"service\" }\n",
+    );
+    second.put("keeper", "guest_keeper");
+    second.until(|names| !names.is_empty()).await;
+    let unavailable =
+        json!({ "failed": "the host's buckets cannot be used at the moment; its log says why" });
+    assert_eq!(said(&second, None, "keep", add.clone()).await, unavailable);
+
+    // When the first has ended, the second needs no restart.
+    let _folder = first.end();
+    let freed = async {
+        loop {
+            let outcome = said(&second, None, "keep", add.clone()).await;
+            if outcome != unavailable {
+                return outcome;
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(PATIENCE, freed).await.unwrap();
+    assert_eq!(outcome, json!(["2"]));
+}
+
+#[tokio::test]
+async fn without_a_folder_for_state_buckets_last_as_long_as_the_host() {
+    let host = TestHost::with(&[], &[("state_dir", "none")]).await;
+    grant(&host, "keeper", "[store]\nall = { scope = \"service\" }\n");
+    host.put("keeper", "guest_keeper");
+    host.until(|names| !names.is_empty()).await;
+    for sum in ["1", "2"] {
+        let add = steps("all", &[step("increment", json!(["n", 1]))]);
+        assert_eq!(said(&host, None, "keep", add).await, json!([sum]));
+    }
+}
+
+/// Sends one call to a host that may be killed meanwhile.
+async fn keep(client: &reqwest::Client, url: &str, steps_taken: &[Value]) -> Option<Value> {
+    let message = call(1, "keep", steps("all", steps_taken));
+    let request = client
+        .post(url)
+        .header("content-type", "application/json")
+        .header("mcp-protocol-version", "2025-11-25")
+        .body(message.to_string());
+    let answer: Value = request.send().await.ok()?.json().await.ok()?;
+    assert_eq!(answer["result"]["isError"], Value::Null, "{answer}");
+    assert_eq!(answer["error"], Value::Null, "{answer}");
+    Some(answer["result"]["structuredContent"]["result"].clone())
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_the_host_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mcp")).unwrap();
+    fs::copy(
+        component("guest_keeper"),
+        folder.path().join("mcp/keeper.wasm"),
+    )
+    .unwrap();
+    fs::write(
+        folder.path().join("mcp/keeper.toml"),
+        "[store]\nall = { scope = \"service\" }\n",
+    )
+    .unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut acknowledged: Vec<String> = Vec::new();
+    let mut attempted = 0;
+    for round in 0..4 {
+        let (mut host, banner) = start(
+            cloister(folder.path())
+                .args(["--listen", "127.0.0.1:0"])
+                // Nobody reads it, and a pipe that is full would stop the host.
+                .stderr(std::process::Stdio::null()),
+        )
+        .await;
+        let url = banner
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("endpoint"))
+            .unwrap()
+            .trim()
+            .to_owned();
+
+        let mut found = Vec::new();
+        for keys in acknowledged.chunks(100) {
+            let values = keep(&client, &url, &[step("get-many", json!(keys))]).await;
+            let values = values.unwrap()[0].as_str().unwrap().to_owned();
+            found.extend(values.split(' ').map(str::to_owned));
+        }
+        assert_eq!(found, acknowledged, "round {round}");
+        let all = keep(&client, &url, &[count(), step("get", "n")]).await;
+        let number = |at: usize| -> usize {
+            let text = all.as_ref().unwrap()[at].as_str().unwrap();
+            text.replace("none", "0").parse().unwrap()
+        };
+        // Each call sets a key and adds one: both are there, or the key alone if it came to that.
+        assert!((acknowledged.len()..=attempted).contains(&number(1)));
+        assert!((number(1)..=attempted + 1).contains(&number(0)));
+
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let (client, url, tell) = (client.clone(), url.clone(), tell.clone());
+                tokio::spawn(async move {
+                    for at in 0.. {
+                        let key = format!("{round}-{writer}-{at}");
+                        let steps_taken = [
+                            step("set", json!([key, key])),
+                            step("increment", json!(["n", 1])),
+                        ];
+                        if keep(&client, &url, &steps_taken).await.is_none() {
+                            return at + 1;
+                        }
+                        tell.send(key).unwrap();
+                    }
+                    0
+                })
+            })
+            .collect();
+        drop(tell);
+        for _ in 0..40 {
+            acknowledged.push(told.recv().await.unwrap());
+        }
+        host.start_kill().unwrap();
+        while let Some(key) = told.recv().await {
+            acknowledged.push(key);
+        }
+        for writer in writers {
+            attempted += writer.await.unwrap();
+        }
+        host.wait().await.unwrap();
+    }
+}
+
+/// The files of compiled code.
+fn code(cache: &Path) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(cache)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "code"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn compiled_code_that_was_damaged_is_compiled_again() {
+    let cache = TempDir::new().unwrap();
+    let settings = [("cache_dir", cache.path().to_str().unwrap())];
+    let serve = || async {
+        let host = TestHost::with(&[("plain", "guest_plain")], &settings).await;
+        assert!(!host.names().is_empty());
+    };
+    serve().await;
+    let [file] = &code(cache.path())[..] else {
+        panic!("one component is one file")
+    };
+    let whole = fs::read(file).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    for damaged in [
+        Vec::new(),
+        whole[..whole.len() / 2].to_vec(),
+        whole[..whole.len() - 1].to_vec(),
+        flipped(0),
+        flipped(whole.len() / 2),
+        flipped(whole.len() - 1),
+    ] {
+        // The old file may still be mapped.
+        let fresh = file.with_extension("damaged");
+        fs::write(&fresh, damaged).unwrap();
+        fs::rename(&fresh, file).unwrap();
+        serve().await;
+        assert!(fs::read(file).unwrap() == whole, "it was not written anew");
+    }
+}
