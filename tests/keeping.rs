@@ -445,7 +445,7 @@ async fn a_bucket_that_is_not_granted_is_refused_and_the_text_says_how_it_is_gra
     let insisted = |bucket: String| said(&host, None, "insist", json!({ "bucket": bucket }));
     assert_eq!(
         insisted("default".into()).await["failed"],
-        "the tool `insist` of the service `keeper` gave no result: it was stopped by a fault of its own after this: the bucket \"default\" is not granted; the operator grants it in `mcp/keeper.toml`, under `[store]`: \"default\" = { scope = \"user\" }"
+        "the tool `insist` of the service `keeper` gave no result: it ended by a fault of its own after it was refused something: the bucket \"default\" is not granted; the operator grants it in `mcp/keeper.toml`, under `[store]`: \"default\" = { scope = \"user\" }"
     );
     let odd = insisted("\u{1b}[2J\n".repeat(1_000)).await;
     let odd = odd["failed"].as_str().unwrap();

@@ -207,7 +207,7 @@ async fn sessions_are_listed_refreshed_and_revoked() {
     let (_, seen) = ask(&issuer, "GET", &path(&second, ""), None).await;
     assert_eq!(seen["status"], "revoked");
     assert_eq!(
-        ask(&issuer, "POST", &path(&second, "/tokens"), None)
+        ask(&issuer, "POST", &path(&second, "/tokens"), Some(json!({})))
             .await
             .0,
         404
