@@ -43,15 +43,18 @@ const tools = [
 ];
 let passed = 0;
 let failed = 0;
+/** The check that is under way. */
+let doing = "the start";
 
 // No answer is worth waiting for longer than this; the host's own deadlines are far shorter.
 setTimeout(() => {
   failed += 1;
-  console.log("FAIL  no end after five minutes");
+  console.log(`FAIL  ${doing}: no end after five minutes`);
   finish();
 }, 300_000).unref();
 
 export async function check(client, what, body) {
+  doing = `${client}: ${what}`;
   try {
     await body();
     passed += 1;

@@ -13,8 +13,17 @@ const name = "TypeScript 2.x and a browser";
 const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
 const browser = await chromium.launch({ executablePath: setting("HOST_BROWSER"), args });
 
-/** The program on the user's computer that the answer comes back to. */
-const callback = createServer();
+/** The program on the user's computer that the answer comes back to. A browser asks it for an icon, too. */
+const answers = [];
+const callback = createServer((request, answer) => {
+  const { pathname, searchParams } = new URL(request.url, redirectUrl);
+  if (pathname === "/callback") {
+    answers.push(searchParams);
+    answer.end("Signed in. You can close this page.");
+  } else {
+    answer.writeHead(204).end();
+  }
+});
 await new Promise((listening) => callback.listen(0, "127.0.0.1", listening));
 const redirectUrl = `http://127.0.0.1:${callback.address().port}/callback`;
 
@@ -50,20 +59,18 @@ async function goThrough(context, address, buttons) {
   const page = await context.newPage();
   const mistakes = [];
   page.on("console", (message) => message.type() === "error" && mistakes.push(message.text()));
-  const told = new Promise((tell) => {
-    callback.once("request", (request, answer) => {
-      answer.end("Signed in. You can close this page.");
-      tell(new URL(request.url, redirectUrl).searchParams);
-    });
-  });
   await page.goto(address.href);
   for (const button of buttons) {
     await page.getByRole("button", { name: button }).click();
   }
-  const parameters = await told;
+  // The browser has to be there, not only on its way: a page that is closed under way may never close.
+  await page.waitForURL(`${redirectUrl}?**`, { waitUntil: "load" }).catch(() => {
+    assert.fail(`the browser stayed at ${page.url()}, and said ${JSON.stringify(mistakes)}`);
+  });
   await page.close();
   assert.deepEqual(mistakes, [], "what the browser says of the pages");
-  return parameters;
+  assert.equal(answers.length, 1, "how often the client was told");
+  return answers.pop();
 }
 
 const person = await browser.newContext();
