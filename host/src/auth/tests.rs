@@ -3,6 +3,7 @@
 
 mod backend;
 mod cases;
+mod discovery;
 mod draft;
 mod refresh;
 mod secrecy;
