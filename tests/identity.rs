@@ -1,6 +1,12 @@
 //! Who is calling, and who is turned away.
 
-use cloister::issuer::{TokenKind, TokenRequest};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cloister::config::{Config, Flag, Given};
+use cloister::issuer::{AnswerFault, Faults, TokenKind, TokenRequest, User};
+use reqwest::Method;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::harness::{TestHost, call, text};
@@ -284,6 +290,173 @@ async fn a_closed_host_serves_nobody_without_a_token() {
         host.client.get(metadata).send().await.unwrap().status(),
         200
     );
+    // Streams and sessions are no way round it.
+    for method in [Method::GET, Method::DELETE] {
+        for session in [None, Some("unknown")] {
+            let ask = |token: Option<&str>| {
+                let mut request = host.client.request(method.clone(), host.url());
+                request = request.header("accept", "text/event-stream");
+                if let Some(token) = token {
+                    request = request.bearer_auth(token);
+                }
+                if let Some(session) = session {
+                    request = request.header("mcp-session-id", session);
+                }
+                request.send()
+            };
+            for bad in [None, Some("nonsense")] {
+                let reply = ask(bad).await.unwrap();
+                assert_eq!(reply.status(), 401, "{method} {session:?} {bad:?}");
+                assert!(reply.headers().contains_key("www-authenticate"));
+            }
+            let reply = ask(Some(&token)).await.unwrap();
+            let status = if session.is_some() { 404 } else { 405 };
+            assert_eq!(reply.status(), status, "{method} {session:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_without_content_are_callers_where_the_operator_wants_that() {
+    let services = [("demo", "cloister_demo"), ("prying", "guest_prying")];
+    let host = TestHost::with(&services, &[("clerk.opaque_tokens", "oauth,api_keys")]).await;
+    let issuer = host.issuer();
+    let key = issuer.secret_key();
+    let ask = async |method: Method, path: &str, body: Value| {
+        let request = host
+            .client
+            .request(method, format!("{}{path}", issuer.issuer()));
+        let request = request.bearer_auth(key.expose_secret()).json(&body);
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success(), "{path}: {response:?}");
+        response.json::<Value>().await.unwrap()
+    };
+    let jwt = json!({ "oauth_jwt_access_tokens": false });
+    let path = "/v1/instance/oauth_application_settings";
+    ask(Method::PATCH, path, jwt).await;
+    let client = issuer.client();
+    let oauth = async || {
+        let refresh = issuer.refresh_token(User::ADA.id);
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh.expose_secret()),
+        ];
+        let request = host.client.post(format!("{}/oauth/token", issuer.issuer()));
+        let secret = client.secret.as_ref().unwrap().expose_secret();
+        let request = request.basic_auth(&client.id, Some(secret)).form(&form);
+        let tokens: Value = request.send().await.unwrap().json().await.unwrap();
+        tokens["access_token"].as_str().unwrap().to_owned()
+    };
+    let api_key = async |subject: &str| {
+        let wanted = json!({
+            "name": "mine", "subject": subject, "scopes": ["mail:read"],
+            "claims": { "team": "red", "sub": "user_admin", "email": "root@example.test" },
+        });
+        ask(Method::POST, "/v1/api_keys", wanted).await
+    };
+    let opaque = oauth().await;
+    assert!(opaque.starts_with("oat_"), "{opaque}");
+    let own = api_key(User::GRACE.id).await;
+    let secret = own["secret"].as_str().unwrap();
+    for (token, user) in [(&*opaque, User::ADA), (secret, User::GRACE)] {
+        let result = host.call(Some(token), "getUserProfile", json!({})).await;
+        let caller = &result["structuredContent"];
+        assert_eq!(caller["userId"], user.id);
+        assert_eq!(caller["firstName"], user.first_name);
+        let mut in_meta = profile();
+        in_meta["params"]["_meta"] = json!({ "authorization": { "token": token } });
+        let reply = host.send(None, &in_meta).await.json();
+        assert_eq!(reply["result"]["structuredContent"]["userId"], user.id);
+    }
+    // What the maker of a key wrote is told, but not under names that tokens define.
+    let known = host.call(Some(secret), "everything", json!({})).await;
+    let known = known["structuredContent"]["result"].to_string();
+    assert!(
+        known.contains("team: Some") && known.contains("red"),
+        "{known}"
+    );
+    assert!(
+        known.contains("sub: None") && known.contains("email: None"),
+        "{known}"
+    );
+    assert!(
+        !known.contains("user_admin") && !known.contains("root@"),
+        "{known}"
+    );
+
+    // Revoked before anybody saw it, of an organization, made up, of no form.
+    let revoked = oauth().await;
+    let form = [("token", &*revoked)];
+    let request = host
+        .client
+        .post(format!("{}/oauth/token/revoke", issuer.issuer()));
+    let secret = client.secret.as_ref().unwrap().expose_secret();
+    let request = request.basic_auth(&client.id, Some(secret)).form(&form);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let organization = api_key("org_1").await;
+    let organization = organization["secret"].as_str().unwrap();
+    let made_up = "oat_0123456789abcdef0123456789abcdef";
+    for token in [
+        &*revoked,
+        organization,
+        made_up,
+        "ak_madeup",
+        "mt_0123456789abcdef",
+    ] {
+        let reply = host.send(Some(token), &profile()).await;
+        assert_eq!(reply.status, 401, "{token}");
+        assert!(reply.header("www-authenticate").contains("invalid_token"));
+    }
+    // While the issuer cannot tell, nobody is a stranger.
+    issuer.fail(Faults {
+        api: Some(AnswerFault::ServerError),
+        ..Faults::default()
+    });
+    let unjudged = oauth().await;
+    let reply = host.send(Some(&unjudged), &profile()).await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.headers.contains_key("retry-after"));
+    // Where nothing was said of them, they are no tokens.
+    let plain = demo().await;
+    assert_eq!(plain.send(Some(&opaque), &profile()).await.status, 401);
+}
+
+#[test]
+fn a_public_url_is_one_that_tokens_may_be_sent_to() {
+    for (url, mistake) in [
+        ("https://tools.example.com/mcp", None),
+        ("https://tools.example.com:8443/a/b", None),
+        ("http://localhost:3000/mcp", None),
+        ("http://127.0.0.2/mcp", None),
+        ("http://[::1]:3000/mcp", None),
+        ("http://tools.example.com/mcp", Some("`https://`")),
+        ("http://10.0.0.1/mcp", Some("`https://`")),
+        ("http://localhost.example.com/mcp", Some("`https://`")),
+        ("https://user@tools.example.com/mcp", Some("no user")),
+        ("https://user:s3cret@tools.example.com/mcp", Some("no user")),
+        ("https://tools.example.com/mcp#x", Some("no fragment")),
+        ("https://tools.example.com/mcp?x", Some("no query")),
+        ("https://tools.example.com/", Some("without a slash")),
+        ("ftp://tools.example.com/mcp", Some("begin with")),
+    ] {
+        let flag = Flag {
+            key: "public_url",
+            flag: "--public-url",
+            text: url.to_owned(),
+        };
+        let nowhere = Path::new("/nowhere");
+        let given = Given::collect(&[flag], &BTreeMap::new(), nowhere, None);
+        let read = Config::read(&given);
+        match (read, mistake) {
+            (Ok(config), None) => assert_eq!(config.public_url.unwrap().as_str(), url),
+            (Err(mistakes), Some(expected)) => {
+                let said = mistakes[0].to_string();
+                assert!(said.contains(expected), "{url}: {said}");
+                assert!(!said.contains("s3cret"), "{said}");
+            }
+            (other, _) => panic!("{url}: {other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

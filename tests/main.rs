@@ -15,10 +15,12 @@ mod hostile; // tools that try what no tool may
 mod identity; // who is calling, and who is turned away
 mod keeping; // files, buckets and configuration, as granted
 mod library; // prompts, resources, templates, completions, content
+mod outages; // an issuer that is away, and what is said of it
 mod pages; // long lists
 mod questions; // what a tool asks, and the client answers
 mod revisions; // clients of every age
 mod scopes; // who may call, of those who are known
+mod secrecy; // the binary at its loudest
 mod sessions; // what outlives a request of an older client
 mod signin; // from nothing to a protected call, as clients do it
 mod stdio; // clients that start a process

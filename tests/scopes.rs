@@ -163,6 +163,78 @@ async fn a_token_in_meta_that_grants_too_little_is_a_failed_call() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_refused_is_told_at_once_all_that_it_takes() {
+    let host = restricted().await;
+    let adder = scoped(&host, &["math:add", "profile", "math:read"]);
+    let mut changed = adder.clone();
+    changed.replace_range(changed.len() - 4.., "AAAA");
+    let scopes = "scope=\"math:read profile math:add\"";
+    for (tool, scoped) in [("sum", true), ("mirror", false), ("unknown", false)] {
+        for token in ["nonsense", &changed] {
+            let reply = host.send(Some(token), &call(1, tool, json!({}))).await;
+            assert_eq!(reply.status, 401, "{tool}");
+            let challenge = reply.header("www-authenticate");
+            assert!(
+                challenge.starts_with("Bearer error=\"invalid_token\""),
+                "{challenge}"
+            );
+            assert_eq!(challenge.contains("scope="), scoped, "{challenge}");
+            assert_eq!(challenge.contains(scopes), scoped, "{challenge}");
+        }
+        let mut in_meta = call(1, tool, json!({}));
+        in_meta["params"]["_meta"] = json!({ "authorization": { "token": changed } });
+        let result = host.send(None, &in_meta).await.json();
+        let challenge = &result["result"]["_meta"]["mcp/www_authenticate"][0];
+        assert_eq!(
+            challenge.as_str().unwrap().contains(scopes),
+            scoped,
+            "{result}"
+        );
+        // Whoever presents two tokens is not told to ask for more.
+        let conflict = host.send(Some(&adder), &in_meta).await;
+        assert_eq!(conflict.status, 400, "{tool}");
+        assert!(!conflict.header("www-authenticate").contains("scope="));
+    }
+}
+
+#[tokio::test]
+async fn a_broader_scope_is_as_good_where_the_operator_says_so() {
+    let host = restricted().await;
+    let all = scoped(&host, &["math", "profile"]);
+    let sum = call(1, "sum", json!({ "terms": [1, 2] }));
+    assert_eq!(host.send(Some(&all), &sum).await.status, 403);
+    let mut changes = host.changes();
+    let manifest = "[scopes]\nmath = [\"math:read\", \"math:add\"]\n";
+    fs::write(host.file(".plain.new"), manifest).unwrap();
+    fs::rename(host.file(".plain.new"), host.file("plain.toml")).unwrap();
+    changes.changed().await.unwrap();
+    assert_eq!(host.send(Some(&all), &sum).await.status, 200);
+    // It includes no more than that, and clients are asked for no more than is needed.
+    let only = scoped(&host, &["math"]);
+    let refused = host.send(Some(&only), &sum).await;
+    assert_eq!(refused.status, 403);
+    assert!(
+        refused
+            .header("www-authenticate")
+            .contains("scope=\"math:read profile math:add\"")
+    );
+
+    // The tool itself is told the same.
+    fs::write(host.file("prying.toml"), "[scopes]\nmath = [\"team\"]\n").unwrap();
+    host.put("prying", "guest_prying");
+    host.until(|names| names.contains(&"everything".to_owned()))
+        .await;
+    let known = host
+        .call(Some(&only), "everything", json!({}))
+        .await
+        .to_string();
+    assert!(
+        known.contains("team: true") && known.contains("email: false"),
+        "{known}"
+    );
+}
+
+#[tokio::test]
 async fn the_metadata_names_the_scopes_that_are_of_use_now() {
     let host = restricted().await;
     let address = host.url_of("/.well-known/oauth-protected-resource/mcp");

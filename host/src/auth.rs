@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 mod access;
 mod backend;
+mod broader;
 mod cache;
 mod challenge;
 mod claims;
@@ -32,6 +33,7 @@ mod pace;
 mod policy;
 mod principal;
 mod recent;
+mod refusals;
 mod token;
 mod upstream;
 mod verifier;
@@ -46,6 +48,7 @@ mod tests;
 pub use access::{Access, Grants, NotGrants, Requirement};
 pub use backend::UserSession;
 pub use bearer::{Bearer, Credentials, Presented};
+pub use broader::{NotScopes, Scopes};
 pub use challenge::Challenge;
 pub use clock::{Clock, system_clock};
 pub use denied::{Class, Denied, Reason, Via};
@@ -64,6 +67,7 @@ use discovery::Discovery;
 use keys::KeyStore;
 use opaque::Opaque;
 use policy::Policy;
+use refusals::Refusals;
 use settings::{MAX_SKEW, Mistake, check_issuer};
 use token::Fingerprint;
 use upstream::Patience;
@@ -75,6 +79,7 @@ pub struct Auth(Arc<Inner>);
 
 struct Inner {
     verifier: Arc<Verifier>,
+    refusals: Refusals,
     /// Where a secret key is set.
     directory: Option<Directory>,
     discovery: Discovery,
@@ -152,6 +157,7 @@ impl Auth {
         let directory = backend
             .clone()
             .map(|backend| Directory::new(backend, &stopwatch));
+        let refusals = Refusals::new(&stopwatch);
         let discovery = Discovery::new(http.clone(), settings.issuer.clone(), &stopwatch);
         let verifier = Arc::new(Verifier {
             policy,
@@ -171,6 +177,7 @@ impl Auth {
         };
         Ok(Self(Arc::new(Inner {
             verifier,
+            refusals,
             directory,
             discovery,
             sessions,
@@ -203,8 +210,7 @@ impl Auth {
                 Ok(Some(Arc::new(principal.presented(via))))
             }
             Err(refusal) => {
-                let kid = refusal.kid.as_deref();
-                tracing::info!(%token, kid, reason = %refusal.reason, "token refused");
+                self.0.refusals.tell(&token, &refusal);
                 Err(Denied {
                     retry_after: refusal.retry_after,
                     ..Denied::new(via, refusal.reason)

@@ -10,7 +10,7 @@ mod listen;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 use crate::auth::{OAuthClient, OpaqueTokens, settings as clerk};
 use crate::sandbox::Limits;
@@ -264,6 +264,10 @@ impl<'a> Reader<'a> {
             "must be the whole URL of the endpoint, without a slash at the end: `https://tools.example.com/mcp`"
         } else if url.query().is_some() || url.fragment().is_some() {
             "must have no query and no fragment"
+        } else if !url.username().is_empty() || url.password().is_some() {
+            "must have no user and no password: it is published"
+        } else if url.scheme() == "http" && !is_loopback(&url) {
+            "must begin with `https://`: tokens go there; plain `http` is for loopback addresses only"
         } else {
             return Some(url);
         };
@@ -424,5 +428,15 @@ impl<'a> Reader<'a> {
 
     fn size(&mut self, key: &str, default: usize) -> usize {
         self.parsed::<Bytes>(key).map_or(default, |bytes| bytes.0)
+    }
+}
+
+/// Whether a URL leads to this computer.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }

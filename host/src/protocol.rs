@@ -271,8 +271,15 @@ impl Protocol {
                 self.check_owner(&session, bearer).await?;
                 Ok(session)
             }
-            Named::Unknown => Err(Error::no_session().answer(None)),
-            Named::None => Err(Error::needs_session().answer(None)),
+            // Where nobody is served without a token, nobody learns more without one.
+            Named::Unknown => {
+                self.check_open(bearer).await?;
+                Err(Error::no_session().answer(None))
+            }
+            Named::None => {
+                self.check_open(bearer).await?;
+                Err(Error::needs_session().answer(None))
+            }
         }
     }
 
@@ -396,7 +403,7 @@ impl Protocol {
                 if let Some(record) = record {
                     record.ended(Outcome::Denied(denied.reason.code()));
                 }
-                return Ok(self.refuse(denied, request, &era));
+                return Ok(self.refuse(self.seeking(denied, request), request, &era));
             }
         };
         if let Some(record) = record {

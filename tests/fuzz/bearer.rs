@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use cloister::auth::{
-    Auth, Bearer, Credentials, Presented, Principal, Settings, bearer as carried,
+    Auth, Bearer, Credentials, Kind, Presented, Principal, Resource, Settings, bearer as carried,
 };
 use cloister::issuer::{DevelopmentIssuer, TokenRequest};
 use secrecy::{ExposeSecret, SecretString};
@@ -27,11 +27,20 @@ pub enum Outcome {
     Accepted,
 }
 
+/// Our address, and a client whose id tokens some take.
+const RESOURCE: &str = "https://mcp.example.test/mcp";
+const CLIENT: &str = "client_1";
+
 /// An issuer, and who trusts it.
 struct Trust {
     runtime: Runtime,
     issuer: DevelopmentIssuer,
-    auth: Auth,
+    /// Takes tokens of any application, for any address that is not said.
+    lax: Auth,
+    /// Takes id tokens, too.
+    open: Auth,
+    /// Takes tokens of one application, and access tokens that name our address.
+    strict: Auth,
 }
 
 static TRUST: LazyLock<Trust> = LazyLock::new(|| {
@@ -44,12 +53,26 @@ static TRUST: LazyLock<Trust> = LazyLock::new(|| {
     let issuer = runtime
         .block_on(DevelopmentIssuer::start(clock.clone()))
         .expect("an issuer");
-    let auth = Auth::new(Settings::new(issuer.issuer()), clock).expect("an issuer's URL");
-    runtime.block_on(auth.warm());
+    let trusting = |change: &dyn Fn(&mut Settings)| {
+        let mut settings = Settings::new(issuer.issuer());
+        change(&mut settings);
+        let auth = Auth::new(settings, clock.clone()).expect("an issuer's URL");
+        runtime.block_on(auth.warm());
+        auth
+    };
+    let resource = || Some(Resource::Public(RESOURCE.to_owned()));
     Trust {
+        lax: trusting(&|_| {}),
+        open: trusting(&|settings| {
+            settings.resource = resource();
+            settings.id_token_audiences = vec![CLIENT.to_owned()];
+        }),
+        strict: trusting(&|settings| {
+            settings.resource = resource();
+            settings.authorized_parties = vec![issuer.issuer().to_owned()];
+        }),
         runtime,
         issuer,
-        auth,
     }
 });
 
@@ -80,19 +103,28 @@ pub fn bearer(bytes: &[u8]) -> Outcome {
         header: None,
         meta: presented,
     };
-    match TRUST.runtime.block_on(TRUST.auth.identify(&credentials)) {
-        Ok(Some(who)) => {
-            assert_eq!(kind, 3, "nobody but the issuer signs: {who:?}");
-            check(&who);
-            Outcome::Accepted
-        }
-        Ok(None) => Outcome::NoToken,
-        Err(denied) => {
-            let said = denied.to_string();
-            assert!(said.len() < 100, "{said}");
-            Outcome::Refused
-        }
+    let mut outcome = Outcome::NoToken;
+    for (auth, check) in [
+        (&TRUST.lax, lax as fn(&Principal)),
+        (&TRUST.open, open),
+        (&TRUST.strict, strict),
+    ] {
+        outcome = outcome.max(match TRUST.runtime.block_on(auth.identify(&credentials)) {
+            Ok(Some(who)) => {
+                assert_eq!(kind, 3, "nobody but the issuer signs: {who:?}");
+                common(&who);
+                check(&who);
+                Outcome::Accepted
+            }
+            Ok(None) => Outcome::NoToken,
+            Err(denied) => {
+                let said = denied.to_string();
+                assert!(said.len() < 100, "{said}");
+                Outcome::Refused
+            }
+        });
     }
+    outcome
 }
 
 /// A token with these claims and these header parameters, each set a line of JSON.
@@ -108,12 +140,46 @@ fn signed(text: &str) -> Option<SecretString> {
 }
 
 /// What every caller has.
-fn check(who: &Principal) {
+fn common(who: &Principal) {
     assert!((1..=256).contains(&who.id().len()));
     assert!(!who.id().chars().any(char::is_control));
-    assert_eq!(who.claim("iss").as_deref(), Some(TRUST.auth.issuer()));
+    assert_eq!(who.claim("iss").as_deref(), Some(TRUST.issuer.issuer()));
     assert_eq!(who.claim("sub").as_deref(), Some(who.id()));
     assert!(who.expires_at().is_some());
+}
+
+/// What a caller has where no address and no client is set.
+fn lax(who: &Principal) {
+    assert_ne!(who.kind(), Kind::IdToken);
+    assert!(matches!(who.claim("aud").as_deref(), None | Some("null")));
+}
+
+/// What a caller has where id tokens are taken.
+fn open(who: &Principal) {
+    let named = |name| audience(who).iter().any(|audience| audience == name);
+    match who.kind() {
+        Kind::IdToken => assert!(named(CLIENT)),
+        Kind::OAuth => assert!(named(RESOURCE)),
+        Kind::Session | Kind::Template => assert!(audience(who).is_empty() || named(RESOURCE)),
+        Kind::ApiKey => panic!("the issuer was not asked"),
+    }
+}
+
+/// What a caller has where an address and an application are set.
+fn strict(who: &Principal) {
+    assert_ne!(who.kind(), Kind::IdToken);
+    open(who);
+    if who.kind() != Kind::OAuth {
+        assert_eq!(who.claim("azp").as_deref(), Some(TRUST.issuer.issuer()));
+    }
+}
+
+/// Whom a token is for.
+fn audience(who: &Principal) -> Vec<String> {
+    match who.claim("aud").as_deref() {
+        None | Some("null") => Vec::new(),
+        Some(claim) => serde_json::from_str(claim).unwrap_or_else(|_one| vec![claim.to_owned()]),
+    }
 }
 
 #[cfg(test)]
@@ -122,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    const SEEDS: [(&[u8], Outcome); 6] = [
+    const SEEDS: [(&[u8], Outcome); 8] = [
         (include_bytes!("seeds/bearer/header"), Outcome::Refused),
         (include_bytes!("seeds/bearer/meta"), Outcome::Refused),
         (include_bytes!("seeds/bearer/token"), Outcome::Refused),
@@ -132,6 +198,11 @@ mod tests {
             Outcome::Accepted,
         ),
         (include_bytes!("seeds/bearer/times"), Outcome::Refused),
+        (include_bytes!("seeds/bearer/id_token"), Outcome::Accepted),
+        (
+            include_bytes!("seeds/bearer/access_token"),
+            Outcome::Accepted,
+        ),
     ];
 
     #[test]

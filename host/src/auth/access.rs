@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::broader::Scopes;
 use super::denied::{Denied, Reason, Via};
 use super::principal::Principal;
 
@@ -62,6 +63,8 @@ impl Access {
 pub struct Requirement {
     /// OAuth scopes, all of them.
     pub scopes: Grants,
+    /// Which other scopes are as good.
+    pub broader: Arc<Scopes>,
     /// Permissions in the active organization, all of them.
     pub permissions: Grants,
     /// Roles in the active organization, any one of them.
@@ -83,7 +86,8 @@ impl Requirement {
         };
         let role = organization.and_then(|organization| organization.role.as_ref());
         let roles = self.roles.names();
-        if !self.scopes.names().iter().all(|scope| who.has_scope(scope)) {
+        let grants = |scope: &String| self.broader.grant(who, scope);
+        if !self.scopes.names().iter().all(grants) {
             Some(Reason::Scope)
         } else if !self.permissions.names().iter().all(permits) {
             Some(Reason::Permission)
@@ -192,6 +196,8 @@ fn is_scope_byte(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::auth::claims::Claims;
     use crate::auth::denied::Class;
@@ -209,6 +215,7 @@ mod tests {
             scopes: grants(scopes),
             permissions: grants(permissions),
             roles: grants(roles),
+            ..Requirement::default()
         }
     }
 
@@ -275,6 +282,34 @@ mod tests {
             assert_eq!(denied.class, Class::Missing);
             assert_eq!(denied.scopes(), demanded.scopes.names());
         }
+    }
+
+    #[test]
+    fn a_broader_scope_is_as_good_where_the_operator_says_so() {
+        let includes = [("mail".to_owned(), grants(&["mail:read", "mail:send"]))];
+        let broader = Arc::new(Scopes::try_from(BTreeMap::from(includes)).unwrap());
+        let demanded = requirement(&["mail:read", "profile"], &[], &[]);
+        let with = Access::Public.restricted_to(Requirement {
+            broader,
+            ..demanded.clone()
+        });
+        let without = Access::Public.restricted_to(demanded);
+        for (scope, both) in [
+            ("mail profile", true),
+            ("mail:read profile", true),
+            ("mail", false),
+            ("mail:send profile", false),
+            ("mail:read:all profile", false),
+        ] {
+            let claims = format!(r#","scope":"{scope}""#);
+            let who = caller(Kind::OAuth, &claims);
+            assert_eq!(with.admit(Some(Arc::clone(&who))).is_ok(), both, "{scope}");
+            let exact = both && scope.contains(':');
+            assert_eq!(without.admit(Some(who)).is_ok(), exact, "{scope}");
+        }
+        // What others hold is asked of nobody: the challenge names the narrower one.
+        let denied = with.admit(None).unwrap_err();
+        assert_eq!(denied.scopes(), ["mail:read", "profile"]);
     }
 
     #[test]

@@ -29,16 +29,16 @@ impl Challenge {
             Class::Forbidden | Class::Unavailable => return None,
         };
         let description = denied.to_string();
-        let metadata = self
-            .resource_metadata
-            .as_deref()
-            .filter(|_| denied.class != Class::Malformed);
+        // Whoever asked in a way that has no meaning is not told to sign in.
+        let may_sign_in = denied.class != Class::Malformed;
+        let metadata = self.resource_metadata.as_deref().filter(|_| may_sign_in);
         let scopes = denied.scopes().join(" ");
+        let has_scopes = may_sign_in && !scopes.is_empty();
         let parameters = [
             ("error", error),
             ("error_description", error.map(|_| &*description)),
             ("resource_metadata", metadata),
-            ("scope", Some(&*scopes).filter(|scopes| !scopes.is_empty())),
+            ("scope", Some(&*scopes).filter(|_| has_scopes)),
         ];
         let mut challenge = String::from("Bearer");
         let mut separator = " ";

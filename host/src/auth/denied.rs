@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::access::Requirement;
+use super::access::{Access, Requirement};
 
 /// A caller who was turned away. [`fmt::Display`] is the public sentence of the class; nothing in
 /// here comes from the token.
@@ -45,6 +45,15 @@ impl Denied {
         Self {
             needed: Some(Arc::clone(requirement)),
             ..self
+        }
+    }
+
+    /// Says what was asked for, so that the caller learns at once all that it takes.
+    #[must_use]
+    pub fn seeking(self, access: &Access) -> Self {
+        match access {
+            Access::Restricted(requirement) => self.needing(requirement),
+            Access::Public | Access::Optional | Access::Required => self,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::message::{Request, object, present};
+use super::message::{Params, Request, object, present};
 use super::meta::Era;
 use super::record::Outcome;
 use super::reply::{Answer, Error};
@@ -73,8 +73,32 @@ impl Protocol {
             if let Some(record) = context.record {
                 record.ended(Outcome::Denied(denied.reason.code()));
             }
-            self.refuse(denied, request, context.era)
+            self.refuse(denied.seeking(&function.access), request, context.era)
         })
+    }
+
+    /// The same refusal, with what the function demands that the request is about. It is looked up when the
+    /// verdict is there: nobody gets another one for it.
+    pub(super) fn seeking(&self, denied: Denied, request: &Request<'_>) -> Denied {
+        let catalog = self.catalogs.snapshot();
+        let named = |member| Params::text(member, "name").ok();
+        let params = &request.params;
+        let function = match &*request.method {
+            "tools/call" => named(params.name)
+                .and_then(|name| catalog.tool(&name).ok())
+                .map(|tool| &tool.function),
+            "prompts/get" => named(params.name)
+                .and_then(|name| catalog.prompt(&name).ok())
+                .map(|prompt| &prompt.function),
+            "resources/read" => named(params.uri)
+                .and_then(|uri| catalog.resource(&uri).ok())
+                .map(|read| &read.resource.function),
+            _ => None,
+        };
+        match function {
+            Some(function) => denied.seeking(&function.access),
+            None => denied,
+        }
     }
 
     /// The answer to a caller who is turned away. A token in the header, or none, is the transport's

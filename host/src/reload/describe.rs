@@ -85,7 +85,7 @@ pub(super) fn describe(
         limits,
         case: manifest.case,
         active_session: manifest.active_session,
-        restrictions: Restrictions::new(&manifest.tools, text.as_ref()),
+        restrictions: Restrictions::new(&manifest.tools, &manifest.scopes, text.as_ref()),
         notes,
         found: Vec::new(),
     };

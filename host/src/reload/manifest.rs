@@ -17,6 +17,7 @@ use self::http::GivenHttp;
 use self::secrets::{Secrets, Source};
 use self::stores::GivenBucket;
 use super::requirement::Stated;
+use crate::auth::Scopes;
 use crate::sandbox::{Grants, Limits};
 use crate::units::{Bytes, Duration};
 use crate::value::NameCase;
@@ -47,6 +48,8 @@ pub(super) struct Manifest {
     store: BTreeMap<String, GivenBucket>,
     /// Where the host finds the secrets that other values name, and those that each caller has for themselves.
     secrets: BTreeMap<String, Source>,
+    /// Which scopes include others: by the broader ones, the narrower that who has them has, too.
+    pub(super) scopes: Scopes,
     /// What it demands of the callers of its functions, by their names in WIT or JSON.
     pub(super) tools: BTreeMap<String, Stated>,
 }
@@ -133,6 +136,7 @@ impl Manifest {
             env: env.collect::<Result<_, _>>()?,
             user_secrets: secrets::of_users(&self.secrets),
             sessions: self.sessions,
+            scopes: self.scopes.clone(),
             http: self.http.grant(&secrets)?,
             config: config.collect::<Result<_, String>>()?,
             files: files::granted(&self.files, own)?,
@@ -175,6 +179,8 @@ mod tests {
             "[tools.get]\n\nscopes = \"a\"",
             "[tools.get]\n\nscopes = [\"a b\"]",
             "[tools.get]\n\nroles = [\"\"]",
+            "[scopes]\n\nmail = \"mail:read\"",
+            "[scopes]\n\nmail = [\"a b\"]",
             "\n\nactive_session = \"yes\"",
             "\n\nsessions = \"yes\"",
         ] {

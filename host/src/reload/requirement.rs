@@ -4,13 +4,14 @@
 //! A restriction that cannot be read leaves the function out: none is ever lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use wit_parser::{Docs, Function, Resolve, World, WorldItem};
 
 use super::tags;
 use super::text::Text;
-use crate::auth::{Grants, Requirement};
+use crate::auth::{Grants, Requirement, Scopes};
 use crate::value::NameCase;
 
 /// The tags that restrict.
@@ -29,6 +30,8 @@ pub(super) struct Stated {
 /// What restricts the functions of one component.
 pub(super) struct Restrictions<'a> {
     stated: &'a BTreeMap<String, Stated>,
+    /// Which scopes include others.
+    broader: Arc<Scopes>,
     /// The names among them that some function has.
     found: BTreeSet<&'a str>,
     /// Names that two entries of the manifest have for one function.
@@ -42,9 +45,14 @@ pub(super) struct Restrictions<'a> {
 }
 
 impl<'a> Restrictions<'a> {
-    pub(super) fn new(stated: &'a BTreeMap<String, Stated>, text: Option<&'a Text>) -> Self {
+    pub(super) fn new(
+        stated: &'a BTreeMap<String, Stated>,
+        broader: &Scopes,
+        text: Option<&'a Text>,
+    ) -> Self {
         let mut restrictions = Self {
             stated,
+            broader: Arc::new(broader.clone()),
             found: BTreeSet::new(),
             doubled: None,
             misplaced: BTreeMap::new(),
@@ -105,9 +113,16 @@ impl<'a> Restrictions<'a> {
                     function.name
                 ));
             }
-            return requirement(stated, &Docs::default());
+            return self.requirement(stated, &Docs::default());
         };
-        requirement(stated, &words.docs)
+        self.requirement(stated, &words.docs)
+    }
+
+    fn requirement(&self, stated: Option<&Stated>, docs: &Docs) -> Result<Requirement, String> {
+        Ok(Requirement {
+            broader: Arc::clone(&self.broader),
+            ..requirement(stated, docs)?
+        })
     }
 
     /// The manifest's entry for a function, under any of its names.
@@ -161,6 +176,7 @@ fn requirement(stated: Option<&Stated>, docs: &Docs) -> Result<Requirement, Stri
         scopes: rules(|stated| stated.scopes.as_ref(), "scope")?,
         permissions: rules(|stated| stated.permissions.as_ref(), "permission")?,
         roles: rules(|stated| stated.roles.as_ref(), "role")?,
+        ..Requirement::default()
     })
 }
 

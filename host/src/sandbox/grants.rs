@@ -8,6 +8,8 @@ mod stores;
 
 use std::collections::BTreeMap;
 
+use crate::auth::Scopes;
+
 pub use self::config::ConfigValues;
 pub use self::files::Folder;
 pub use self::http::{Allowed, Http, Origin};
@@ -25,6 +27,8 @@ pub struct Grants {
     /// Whether it may look after its callers' sign-ins: refresh tokens with what the host has for that,
     /// and see and end sessions.
     pub sessions: bool,
+    /// Which scopes include others, when it asks what its caller was granted.
+    pub scopes: Scopes,
     /// The origins that it may send requests to.
     pub http: Option<Http>,
     /// The values that it finds by name in `wasi:config`.

@@ -462,13 +462,18 @@ async fn the_same_tokens_under_other_policies() {
 #[tokio::test]
 async fn any_change_of_a_character_is_refused() {
     let server = server();
-    let bench = Bench::with(&server, |settings| {
+    let strict = Bench::with(&server, |settings| {
         settings.id_token_audiences = vec![CLIENT.to_owned()];
+    });
+    let open = Bench::with(&server, |settings| {
+        settings.id_token_audiences = vec![CLIENT.to_owned()];
+        settings.authorized_parties.clear();
     });
     let ours = oauth().claims(&json!({"aud": RESOURCE}));
     for good in [session(), template(), ours, id_token()] {
         let token = good.token();
-        assert!(bench.verdict(&token).await.is_ok());
+        assert!(strict.verdict(&token).await.is_ok());
+        assert!(open.verdict(&token).await.is_ok());
         for (place, old) in token.char_indices() {
             let (before, rest) = token.split_at(place);
             let after = &rest[1..];
@@ -483,7 +488,11 @@ async fn any_change_of_a_character_is_refused() {
             changed.push(format!("{before}{after}"));
             changed.push(format!("{before}{old}{old}{after}"));
             for changed in changed {
-                assert!(bench.verdict(&changed).await.is_err(), "{place}: {changed}");
+                assert!(
+                    strict.verdict(&changed).await.is_err(),
+                    "{place}: {changed}"
+                );
+                assert!(open.verdict(&changed).await.is_err(), "{place}: {changed}");
             }
         }
     }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::Bench;
@@ -15,8 +16,25 @@ use crate::auth::{Auth, Credentials, OAuthClient, OpaqueTokens, Presented, Setti
 const KEY: &str = "ak_0123456789abcdef";
 const OPAQUE: &str = "oat_0123456789abcdef0123456789abcdef";
 
+/// What is logged, at its loudest, by whatever runs on this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Logs here until what it gives is dropped.
+    pub(super) fn begin(&self) -> DefaultGuard {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(self.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -39,11 +57,7 @@ impl<'a> MakeWriter<'a> for Log {
 #[tokio::test]
 async fn the_log_at_its_loudest_has_no_token_in_it() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = log.begin();
 
     let granted = BTreeMap::from([("key".to_owned(), "key".to_owned())]);
     let mut shown = Vec::new();
@@ -151,7 +165,7 @@ async fn the_log_at_its_loudest_has_no_token_in_it() {
     secrets.extend([KEY, OPAQUE].map(str::to_owned));
     drop(guard);
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(
         log.contains("token refused") && log.contains("token accepted"),
         "{log}"
@@ -160,4 +174,56 @@ async fn the_log_at_its_loudest_has_no_token_in_it() {
         assert!(!log.contains(&secret), "in the log: {secret}");
         assert!(!shown.concat().contains(&secret), "shown: {secret}");
     }
+}
+
+#[tokio::test]
+async fn a_flood_of_bad_tokens_is_counted_and_not_told_one_by_one() {
+    let log = Log::default();
+    let _guard = log.begin();
+    let server = Server::start(Answer::json(jwks().to_string()));
+    let bench = Bench::new(&server);
+    let lines = |level: &str, text: &str| {
+        let log = log.text();
+        let is_one = |line: &&str| line.contains(level) && line.contains(text);
+        log.lines().filter(is_one).count()
+    };
+    let others_run = async || {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    };
+    for round in 1..3 {
+        for n in 0..5_000 {
+            let credentials = Credentials {
+                header: Some(bearer::Bearer::new(format!("nonsense-{n}").into())),
+                meta: Presented::Absent,
+            };
+            assert!(bench.auth.identify(&credentials).await.is_err());
+        }
+        assert_eq!(lines("INFO", "token refused"), round * 100);
+        others_run().await;
+        assert_eq!(lines("WARN", "count=4900"), round - 1);
+        bench.pass(10);
+        others_run().await;
+        assert_eq!(lines("WARN", "count=4900"), round);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_key_that_is_wrong_is_said_loudly_and_makes_no_token_bad() {
+    let log = Log::default();
+    let _guard = log.begin();
+    let server = Server::start(Answer::json(jwks().to_string()));
+    let wrong = r#"{"errors":[{"code":"clerk_key_invalid"}]}"#;
+    server.answer_to("POST /v1/", Answer::of("401 Unauthorized", "", wrong));
+    let bench = Bench::with_key(&server, |settings| {
+        settings.opaque.api_keys = true;
+        settings.resource = None;
+    });
+    let verdict = bench.verdict(KEY).await;
+    assert_eq!(verdict, Err(crate::auth::Reason::Unavailable));
+    let log = log.text();
+    let loud: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(loud.len(), 1, "{log}");
+    assert!(loud[0].contains("check `CLERK_SECRET_KEY`"), "{log}");
 }

@@ -19,6 +19,9 @@ use crate::digest::Digest;
 
 const STYLE: &str = include_str!("page.css");
 
+/// Three arches.
+const MARK: &str = r#"<svg class="mark" viewBox="0 0 36 36" fill="none" stroke="currentColor" stroke-width="2.5" stroke-linecap="round" aria-hidden="true"><path d="M3 32V15a5 5 0 0 1 10 0v17M13 32V13a5 5 0 0 1 10 0v19M23 32V15a5 5 0 0 1 10 0v17M2 32h32"/></svg>"#;
+
 /// Sends the form on a page as soon as it is there. Without it, there is a button.
 const SENDING: &str = "document.forms[0].submit()";
 
@@ -48,18 +51,16 @@ pub(super) fn who(id: &str, sign_in: &SignIn) -> Response {
         // Writing to a string cannot fail.
         let _infallible = write!(
             users,
-            r#"<li><button name="user" value="{id}"><strong>{first} {last}</strong><span>{email}</span></button></li>"#,
+            r#"<li><button name="user" value="{id}">{person}</button></li>"#,
             id = escaped(user.id),
-            first = escaped(user.first_name),
-            last = escaped(user.last_name),
-            email = escaped(user.email),
+            person = person(user),
         );
     }
     Page {
         title: "Sign in",
         content: &format!(
             r#"<h1>Sign in</h1>
-<p>to go on to <strong>{client}</strong></p>
+<p class="lead">to go on to <strong>{client}</strong></p>
 <form method="post" action="/oauth/sign-in">
 <input type="hidden" name="request" value="{id}">
 <ul class="users">{users}</ul>
@@ -80,27 +81,30 @@ pub(super) fn consent(id: &str, sign_in: &SignIn, user_id: &str) -> Response {
         let meaning = SCOPES
             .iter()
             .find(|(known, _)| known == scope)
-            .map_or("", |(_, meaning)| meaning);
+            .map_or("do what the server calls", |(_, meaning)| meaning);
         let _infallible = write!(
             scopes,
-            "<li><code>{}</code>{}{meaning}</li>",
+            "<li><span>{meaning}</span> <code>{}</code></li>",
             escaped(scope),
-            if meaning.is_empty() { "" } else { " – " },
         );
     }
     let mut facts = String::new();
     let mut add = |what: &str, text: &str| {
         let _infallible = write!(facts, "<dt>{what}</dt><dd>{}</dd>", escaped(text));
     };
-    add("Answer goes to", &destination(&sign_in.addressee.redirect));
+    add(
+        "The answer goes to",
+        &destination(&sign_in.addressee.redirect),
+    );
     for resource in &sign_in.resources {
         add("For the server", resource);
     }
-    add("Client id", &sign_in.client_id);
-    let user = User::find(user_id).map_or_else(
-        || escaped(user_id),
-        |user| escaped(&format!("{} {}", user.first_name, user.last_name)),
+    let _infallible = write!(
+        facts,
+        "<dt>Client id</dt><dd><code>{}</code></dd>",
+        escaped(&sign_in.client_id)
     );
+    let user = User::find(user_id).map_or_else(|| escaped(user_id), person);
     let origin = if is_address(&sign_in.client_id) {
         "The client’s name is what its own document says."
     } else {
@@ -110,14 +114,15 @@ pub(super) fn consent(id: &str, sign_in: &SignIn, user_id: &str) -> Response {
         title: "Allow access",
         content: &format!(
             r#"<h1>Allow access?</h1>
-<p><strong>{client}</strong> wants to act for you, <strong>{user}</strong>. It could</p>
+<p class="lead"><strong>{client}</strong> wants to act for you. If you allow it, it can</p>
 <ul class="scopes">{scopes}</ul>
 <dl>{facts}</dl>
 <form method="post" action="/oauth/consent">
 <input type="hidden" name="request" value="{id}">
 <div class="choice"><button class="main" name="decision" value="allow">Allow</button>
 <button name="decision" value="deny">Deny</button></div>
-<p><button class="link" name="decision" value="switch">Sign in as somebody else</button></p>
+<div class="signed-in">{user}
+<button class="link" name="decision" value="switch">Somebody else?</button></div>
 </form>
 <p class="note">{origin} Allow only what you have just begun yourself.</p>"#,
             client = escaped(name(sign_in)),
@@ -127,6 +132,18 @@ pub(super) fn consent(id: &str, sign_in: &SignIn, user_id: &str) -> Response {
         ..Page::default()
     }
     .response()
+}
+
+/// A user, as one is recognised.
+fn person(user: User) -> String {
+    let initial = |name: &str| name.chars().next().map(String::from).unwrap_or_default();
+    format!(
+        r#"<span class="face" aria-hidden="true">{initials}</span><span class="person"><strong>{first} {last}</strong><span>{email}</span></span>"#,
+        initials = escaped(&(initial(user.first_name) + &initial(user.last_name))),
+        first = escaped(user.first_name),
+        last = escaped(user.last_name),
+        email = escaped(user.email),
+    )
 }
 
 /// Sends the answer to the client as a form (OAuth 2.0 Form Post Response Mode §2).
@@ -147,7 +164,7 @@ pub(super) fn posting<'a>(
         title: "Back to the client",
         content: &format!(
             r#"<h1>Back to the client</h1>
-<p>Your browser takes the answer to <strong>{to}</strong>.</p>
+<p class="lead">Your browser takes the answer to <strong>{to}</strong>.</p>
 <form method="post" action="{redirect}">
 {fields}
 <button class="main">Go on</button>
@@ -169,7 +186,7 @@ pub(super) fn mistake(text: &str) -> Response {
         status: StatusCode::BAD_REQUEST,
         title: "This does not work",
         content: &format!(
-            "<h1>This does not work</h1>\n<p>{}</p>\n<p class=\"note\">It is for the client to mend; you can close this page.</p>",
+            "<h1>This does not work</h1>\n<p class=\"lead\">{}</p>\n<p class=\"note\">It is for the client to mend; you can close this page.</p>",
             escaped(text)
         ),
         ..Page::default()
@@ -182,7 +199,7 @@ pub(super) fn lost() -> Response {
     Page {
         status: StatusCode::BAD_REQUEST,
         title: "Start again",
-        content: "<h1>Start again</h1>\n<p>This sign-in is over, or was begun in another browser. Begin again in the program that sent you here.</p>",
+        content: "<h1>Start again</h1>\n<p class=\"lead\">This sign-in is over, or was begun in another browser. Begin again in the program that sent you here.</p>",
         ..Page::default()
     }
     .response()
@@ -232,6 +249,7 @@ impl Page<'_> {
 </head>
 <body>
 <main>
+{MARK}
 {content}
 </main>
 <footer>Cloister · development issuer</footer>

@@ -31,7 +31,7 @@ impl auth::HostAuthUser for Call {
     }
 
     fn has_scope(&mut self, _user: Resource<AuthUser>, scope: String) -> Result<bool> {
-        Ok(self.caller()?.has_scope(&scope))
+        Ok(self.grants.scopes.grant(self.caller()?, &scope))
     }
 
     async fn secret(
