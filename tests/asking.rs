@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloister::auth::{self, Auth, system_clock};
+use cloister::auth::{self, Auth, Party, system_clock};
 use cloister::sandbox::client::{
     Announcement, Answer, Capability, Client, Level, NotAsked, Part, Question, Response, Role,
     Root, Sampled, Unanswered, Value,
@@ -133,7 +133,7 @@ impl Asker {
                 Invocation {
                     service: "asker".into(),
                     caller: None,
-                    behalf: None,
+                    behalf: Party::Local,
                     client,
                     limits,
                     usage: Usage::default(),

@@ -30,6 +30,7 @@ mod session;
 mod state;
 mod tools;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,7 +44,7 @@ pub use reply::{Answer, Kind};
 pub use revision::Revision;
 pub use session::SessionLimits;
 
-use crate::auth::{Auth, Bearer, Challenge, Credentials, Presented, Principal, Via};
+use crate::auth::{Auth, Bearer, Challenge, Credentials, Party, Presented, Principal, Via};
 use crate::catalog::Catalogs;
 use crate::sandbox::Sandbox;
 use changes::Changes;
@@ -121,6 +122,8 @@ pub struct Declared {
     pub headers: Option<Headers>,
     /// The id of a session.
     pub session: Option<String>,
+    /// The address at the other end of the connection, if it comes from a network.
+    pub peer: Option<IpAddr>,
     /// Whether the client takes more than one message in answer.
     pub takes_streams: bool,
 }
@@ -175,6 +178,13 @@ struct Context<'a> {
     declared: &'a Declared,
     outlet: &'a Outlet,
     record: Option<&'a Record>,
+}
+
+impl Context<'_> {
+    /// Whose share of the host is used.
+    fn party(&self) -> Party {
+        Party::of(self.caller.as_deref(), self.declared.peer)
+    }
 }
 
 impl Protocol {

@@ -32,7 +32,7 @@ impl session::Host for Call {
         let tokens = self
             .auth
             .sessions()
-            .refresh(refresh_token.into(), self.behalf.as_deref())
+            .refresh(refresh_token.into(), self.behalf.user().map(|id| &**id))
             .await;
         Ok(tokens.map(shown).map_err(error))
     }
@@ -48,7 +48,7 @@ impl session::Host for Call {
             .refresh_session(
                 expired_token.into(),
                 refresh_token.into(),
-                self.behalf.as_deref(),
+                self.behalf.user().map(|id| &**id),
             )
             .await;
         Ok(tokens.map(shown).map_err(error))
