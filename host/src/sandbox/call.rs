@@ -202,6 +202,15 @@ fn open(mut wasi: WasiCtxBuilder, folders: &[Folder]) -> Result<WasiCtxBuilder, 
 }
 
 impl Call {
+    /// Notes that the call was refused something, and tells the log, once in a call. `what` is given the
+    /// name of the service.
+    pub(super) fn refuse(&self, what: impl FnOnce(&str) -> String) {
+        if self.refusal.note(|| what(&self.service)) {
+            let refusal = self.refusal.text().unwrap_or_default();
+            tracing::warn!(service = %self.service, "{refusal}");
+        }
+    }
+
     fn store(self, export: &Export, limits: &Limits, usage: Usage) -> Store<Self> {
         let deadline = self.deadline.clone();
         let cpu = limits.cpu;
