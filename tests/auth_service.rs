@@ -166,7 +166,10 @@ async fn callers_look_after_their_own_sessions() {
     let others = host
         .call(Some(&ada), "revokeOtherSessions", json!({}))
         .await;
-    assert_eq!(others["structuredContent"], json!({ "count": 1 }));
+    assert_eq!(
+        others["structuredContent"],
+        json!({ "count": 1, "all": true })
+    );
     let one = host
         .call(
             Some(&ada),

@@ -198,6 +198,7 @@ impl Host {
                     },
                     metadata,
                     challenge,
+                    auth: auth.clone(),
                     catalogs: catalogs.clone(),
                     health: Health {
                         first_pass: first_pass.clone(),

@@ -81,13 +81,16 @@ impl session::Host for Call {
         })
     }
 
-    async fn revoke_others(&mut self, _user: Resource<AuthUser>) -> Outcome<u32> {
+    async fn revoke_others(&mut self, _user: Resource<AuthUser>) -> Outcome<session::Ended> {
         let caller = self.caller()?;
         let ended = match self.granted() {
             Ok(sessions) => sessions.revoke_others(caller).await.map_err(error),
             Err(refused) => Err(refused),
         };
-        Ok(ended.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
+        Ok(ended.map(|ended| session::Ended {
+            count: u32::try_from(ended.count).unwrap_or(u32::MAX),
+            all: ended.all,
+        }))
     }
 }
 
