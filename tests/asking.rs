@@ -71,8 +71,9 @@ impl Client for Scripted {
         self.note(Heard::Progress(done, total, message));
     }
 
-    fn log(&self, level: Level, data: String, logger: Option<String>) {
+    fn log(&self, level: Level, data: String, logger: Option<String>) -> BoxFuture<'_, ()> {
         self.note(Heard::Log(level, data, logger));
+        ready(()).boxed()
     }
 
     fn ask(&self, questions: Vec<(String, Question)>) -> BoxFuture<'_, Answers> {

@@ -29,6 +29,7 @@ mod run;
 mod session;
 mod state;
 mod tools;
+mod transcript;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ use record::{Outcome, Record};
 use reply::Error;
 use session::{Session, Sessions};
 use state::Seals;
+use transcript::Transcript;
 
 /// The server, as MCP sees it.
 pub struct Protocol {
@@ -224,7 +226,11 @@ impl Protocol {
         let session = self.named(&incoming.declared);
         let server = Arc::clone(self);
         let of = session.clone();
-        let exchange = Exchange::new(incoming.declared.takes_streams, |outlet| {
+        let transcript = incoming.declared.takes_streams.then(|| match &session {
+            Named::Session(session) => session.transcript(),
+            Named::None | Named::Unknown => Transcript::once(),
+        });
+        let exchange = Exchange::new(transcript, |outlet| {
             Box::pin(async move { server.answer(incoming, of, outlet).await })
         });
         match session {
