@@ -510,7 +510,8 @@ async fn serve(
             tracing::debug!(%cause, "a connection keeps its delays");
         }
     });
-    axum::serve(listener, router)
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
         .with_graceful_shutdown(async move {
             // The host itself may be gone, which means the same.
             let _gone = stop.wait_for(|stop| *stop).await;

@@ -59,11 +59,10 @@ impl Protocol {
         );
         let peer = Arc::new(peer.map_err(NotRun::Refused)?);
         let client = Arc::clone(&peer);
-        let behalf = context.caller.as_deref().map(|caller| caller.id().into());
         let invocation = Invocation {
             service: Arc::clone(&function.service),
             caller,
-            behalf,
+            behalf: context.party(),
             client,
             limits: function.limits,
             usage: context.record.map(Record::usage).unwrap_or_default(),

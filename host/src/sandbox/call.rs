@@ -22,7 +22,7 @@ use super::refusal::Refusal;
 use super::stderr::Stderr;
 use super::usage::Usage;
 use super::{Failure, Limits, Sandbox};
-use crate::auth::{Auth, Principal};
+use crate::auth::{Auth, Party, Principal};
 
 /// How many resources a guest may hold at once.
 const HANDLES: usize = 1_000;
@@ -31,7 +31,7 @@ const HANDLES: usize = 1_000;
 pub(super) struct Call {
     pub(super) service: Arc<str>,
     pub(super) caller: Option<Arc<Principal>>,
-    pub(super) behalf: Option<Arc<str>>,
+    pub(super) behalf: Party,
     pub(super) grants: Arc<Grants>,
     pub(super) auth: Auth,
     pub(super) client: Arc<dyn Client>,
@@ -66,8 +66,8 @@ pub struct Invocation {
     pub service: Arc<str>,
     /// The caller, if the function is to know them.
     pub caller: Option<Arc<Principal>>,
-    /// On whose behalf it takes a place and asks the issuer: the id of whoever asked, known to the function or not.
-    pub behalf: Option<Arc<str>>,
+    /// On whose behalf it takes a place and asks the issuer: whoever asked, known to the function or not.
+    pub behalf: Party,
     /// Where what it says and asks goes.
     pub client: Arc<dyn Client>,
     /// What it may use.
@@ -109,7 +109,7 @@ impl Sandbox {
         let deadline = Deadline::after(limits.timeout);
         let claim = Claim {
             service: Arc::clone(&service),
-            caller: behalf.clone(),
+            caller: behalf.user().cloned(),
             most: limits.concurrency,
         };
         let _place = match deadline.bound(self.admission.enter(&claim)).await {

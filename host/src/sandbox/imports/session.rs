@@ -35,7 +35,7 @@ impl session::Host for Call {
             Err(refused) => return Ok(Err(refused)),
         };
         let tokens = sessions
-            .refresh(refresh_token, self.behalf.as_deref())
+            .refresh(refresh_token, self.behalf.user().map(|id| &**id))
             .await;
         Ok(tokens.map(shown).map_err(error))
     }
@@ -54,7 +54,7 @@ impl session::Host for Call {
             Err(refused) => return Ok(Err(refused)),
         };
         let tokens = sessions
-            .refresh_session(expired, refresh_token, self.behalf.as_deref())
+            .refresh_session(expired, refresh_token, self.behalf.user().map(|id| &**id))
             .await;
         Ok(tokens.map(shown).map_err(error))
     }
