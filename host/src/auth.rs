@@ -206,7 +206,8 @@ impl Auth {
             }
         };
         let token = Fingerprint(bearer.expose());
-        match self.0.verifier.verify(bearer.expose()).await {
+        let party = Party::of(None, credentials.peer);
+        match self.0.verifier.verify(bearer.expose(), &party).await {
             Ok(principal) => {
                 tracing::debug!(%token, kind = principal.kind().name(), "token accepted");
                 Ok(Some(Arc::new(principal.presented(via))))

@@ -45,7 +45,7 @@ pub use reply::{Answer, Kind};
 pub use revision::Revision;
 pub use session::SessionLimits;
 
-use crate::auth::{Auth, Bearer, Challenge, Credentials, Party, Presented, Principal, Via};
+use crate::auth::{Auth, Bearer, Challenge, Party, Principal, Via};
 use crate::catalog::Catalogs;
 use crate::sandbox::Sandbox;
 use changes::Changes;
@@ -284,26 +284,28 @@ impl Protocol {
     ) -> Result<Arc<Session>, Answer> {
         match self.named(declared) {
             Named::Session(session) => {
-                self.check_owner(&session, bearer).await?;
+                self.check_owner(&session, bearer, declared).await?;
                 Ok(session)
             }
             // Where nobody is served without a token, nobody learns more without one.
             Named::Unknown => {
-                self.check_open(bearer).await?;
+                self.check_open(bearer, declared).await?;
                 Err(Error::no_session().answer(None))
             }
             Named::None => {
-                self.check_open(bearer).await?;
+                self.check_open(bearer, declared).await?;
                 Err(Error::needs_session().answer(None))
             }
         }
     }
 
-    async fn check_owner(&self, session: &Session, bearer: Option<Bearer>) -> Result<(), Answer> {
-        let credentials = Credentials {
-            header: bearer,
-            meta: Presented::Absent,
-        };
+    async fn check_owner(
+        &self,
+        session: &Session,
+        bearer: Option<Bearer>,
+        declared: &Declared,
+    ) -> Result<(), Answer> {
+        let credentials = identity::of_header(bearer, declared);
         match self.identify(&credentials).await {
             Ok(caller) if session.admit(caller.as_deref()) => Ok(()),
             Ok(_another) => Err(Error::no_session().answer(None)),
@@ -412,7 +414,7 @@ impl Protocol {
         if is_lost && matches!(era, Era::Legacy(_)) && request.method != "initialize" {
             return Err(Error::no_session());
         }
-        let credentials = identity::credentials(request, origin.bearer.clone())?;
+        let credentials = identity::credentials(request, origin.bearer.clone(), origin.declared)?;
         let caller = match self.identify(&credentials).await {
             Ok(caller) => caller,
             Err(denied) => {
@@ -479,23 +481,23 @@ impl Protocol {
         }
     }
 
-    /// Takes a notification in. Those that say nothing to this server are heard all the same.
-    /// What does not belong to a session is nobody's, and where nobody is served it is not heard.
-    async fn check_open(&self, bearer: Option<Bearer>) -> Result<(), Answer> {
+    /// Whether what belongs to no session is heard: it is nobody's, and where nobody is served it is not.
+    async fn check_open(&self, bearer: Option<Bearer>, declared: &Declared) -> Result<(), Answer> {
         if !self.requires_auth {
             return Ok(());
         }
-        let credentials = Credentials {
-            header: bearer,
-            meta: Presented::Absent,
-        };
+        let credentials = identity::of_header(bearer, declared);
         let known = self.identify(&credentials).await;
         known.map(drop).map_err(Answer::unauthorized)
     }
 
+    /// Takes a notification in. Those that say nothing to this server are heard all the same.
     async fn heard(&self, notification: &Notification<'_>, origin: &Origin<'_>) -> Answer {
         let Named::Session(session) = &origin.session else {
-            if let Err(refused) = self.check_open(origin.bearer.clone()).await {
+            if let Err(refused) = self
+                .check_open(origin.bearer.clone(), origin.declared)
+                .await
+            {
                 return refused;
             }
             return match origin.session {
@@ -505,7 +507,10 @@ impl Protocol {
                 Named::Unknown | Named::None | Named::Session(_) => Answer::accepted(),
             };
         };
-        if let Err(refused) = self.check_owner(session, origin.bearer.clone()).await {
+        if let Err(refused) = self
+            .check_owner(session, origin.bearer.clone(), origin.declared)
+            .await
+        {
             return refused;
         }
         if notification.method == "notifications/cancelled"
@@ -518,12 +523,18 @@ impl Protocol {
 
     /// Takes in what a client answers to a question of this server.
     async fn answered(&self, response: &Response<'_>, origin: &Origin<'_>) -> Answer {
-        if let Err(refused) = self.check_open(origin.bearer.clone()).await {
+        if let Err(refused) = self
+            .check_open(origin.bearer.clone(), origin.declared)
+            .await
+        {
             return refused;
         }
         match &origin.session {
             Named::Session(session) => {
-                if let Err(refused) = self.check_owner(session, origin.bearer.clone()).await {
+                if let Err(refused) = self
+                    .check_owner(session, origin.bearer.clone(), origin.declared)
+                    .await
+                {
                     return refused;
                 }
                 session.answered(response);

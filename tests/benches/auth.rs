@@ -80,6 +80,7 @@ fn measure(name: &str, token: &str, auth: &Auth, key: &DecodingKey, runtime: &Ru
     let credentials = Credentials {
         header: Some(Bearer::new(token.into())),
         meta: Presented::Absent,
+        peer: None,
     };
     let [mut theirs, mut ours] = [Duration::MAX; 2];
     for _ in 0..ROUNDS {

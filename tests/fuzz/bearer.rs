@@ -102,6 +102,7 @@ pub fn bearer(bytes: &[u8]) -> Outcome {
     let credentials = Credentials {
         header: None,
         meta: presented,
+        peer: None,
     };
     let mut outcome = Outcome::NoToken;
     for (auth, check) in [

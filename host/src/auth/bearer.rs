@@ -1,6 +1,8 @@
 //! A token as it is presented: in the `Authorization` header or in `params._meta.authorization`.
 //! It knows the syntax of both and nothing of what a token means.
 
+use std::net::IpAddr;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -42,6 +44,9 @@ pub struct Credentials {
     pub header: Option<Bearer>,
     /// The token of `params._meta.authorization`, from [`from_meta`].
     pub meta: Presented,
+    /// The address that the request comes from, if it comes from a network. It proves nothing: who floods
+    /// the host with tokens does it at the cost of whoever shares it.
+    pub peer: Option<IpAddr>,
 }
 
 /// Reads all `Authorization` headers of a request (RFC 6750 §2.1, RFC 9110 §11.4). None is no
@@ -225,6 +230,7 @@ mod tests {
         let credentials = Credentials {
             header: Some(bearer.clone()),
             meta: Presented::Token(bearer),
+            peer: None,
         };
         assert!(!format!("{credentials:?}").contains("s3cret"));
     }

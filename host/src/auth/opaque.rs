@@ -17,6 +17,7 @@ use super::denied::Reason;
 use super::json::{Json, Object};
 use super::kind::{Kind, check_audience, check_oauth_audience};
 use super::pace::{Pace, Paces};
+use super::party::Party;
 use super::policy::Policy;
 use super::principal::Principal;
 use super::recent::Recent;
@@ -68,6 +69,9 @@ struct Asking {
     reserved: Paces,
     /// How often any may.
     common: Paces,
+    /// How often those may that come from one place: half as often, so that whoever floods the host leaves
+    /// the other half to the rest.
+    parties: Paces,
 }
 
 impl Opaque {
@@ -83,6 +87,10 @@ impl Opaque {
         } else {
             DEVELOPMENT_PACE
         };
+        let half = Pace {
+            times: pace.times / 2,
+            ..pace
+        };
         Self {
             accepted,
             verdicts: Cache::new(stopwatch),
@@ -92,6 +100,7 @@ impl Opaque {
                 known: Recent::new(stopwatch),
                 reserved: Paces::new(pace, stopwatch),
                 common: Paces::new(pace, stopwatch),
+                parties: Paces::new(half, stopwatch),
             }),
         }
     }
@@ -113,12 +122,17 @@ impl Opaque {
     }
 
     /// Judges a token of this form.
-    pub(super) async fn verify(&self, form: Form, token: &str) -> Result<Principal, Refusal> {
-        let digest = Digest::of(&[token.as_bytes()]);
+    pub(super) async fn verify(
+        &self,
+        form: Form,
+        token: &str,
+        party: &Party,
+    ) -> Result<Principal, Refusal> {
+        let (digest, party) = (Digest::of(&[token.as_bytes()]), party.digest());
         let verdict = self.verdicts.get(digest, || {
             let (asking, token) = (Arc::clone(&self.asking), SecretString::from(token));
             async move {
-                match asking.ask(form, &token, digest).await {
+                match asking.ask(form, &token, digest, party).await {
                     Ok(who) => (Ok(Arc::new(who)), GOOD_FOR),
                     Err(NotGood { refusal, for_long }) => (Err(refusal), for_long),
                 }
@@ -182,8 +196,9 @@ impl Asking {
         form: Form,
         token: &SecretString,
         digest: Digest,
+        party: Digest,
     ) -> Result<Principal, NotGood> {
-        self.take(&digest).map_err(NotGood::unavailable)?;
+        self.take(&digest, party).map_err(NotGood::unavailable)?;
         let (path, member) = match form {
             Form::OAuth => (
                 "/v1/oauth_applications/access_tokens/verify",
@@ -208,10 +223,11 @@ impl Asking {
 
     /// Whether a token may be asked about now; if not, how long to wait. A flood of tokens that are made up
     /// leaves those alone that were good.
-    fn take(&self, token: &Digest) -> Result<(), Duration> {
+    fn take(&self, token: &Digest, party: Digest) -> Result<(), Duration> {
         if self.known.contains(token) && self.reserved.take_any().is_ok() {
             return Ok(());
         }
+        self.parties.take(party)?;
         self.common.take_any()
     }
 }

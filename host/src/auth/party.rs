@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::Principal;
+use crate::digest::Digest;
 
 /// Who is asking, with or without a token. It says whose share something is taken from, and proves
 /// nothing.
@@ -39,6 +40,15 @@ impl Party {
             }
             address @ IpAddr::V4(_) => address,
         })
+    }
+
+    /// What stands for it where shares are counted.
+    pub(super) fn digest(&self) -> Digest {
+        match self {
+            Self::User(id) => Digest::of(&[b"user ", id.as_bytes()]),
+            Self::Peer(address) => Digest::of(&[b"peer ", address.to_string().as_bytes()]),
+            Self::Local => Digest::of(&[b"local"]),
+        }
     }
 
     /// The id of a caller who is known.

@@ -18,11 +18,12 @@ use super::backend::{self, Backend, retry_after};
 use super::clock::Stopwatch;
 use super::json::{Json, Object};
 use super::pace::{Pace, Paces};
+use super::party::Party;
+use super::principal::Principal;
 use super::settings::{OAuthClient, Resource};
 use super::token::{Fingerprint, Segments};
 use super::upstream::{MAX_ANSWER_BYTES, read_body, secret_body};
 use super::verifier::Verifier;
-use crate::digest::Digest;
 
 /// The longest refresh token that is passed on, in bytes. Clerk's are far shorter.
 pub const MAX_REFRESH_TOKEN_BYTES: usize = 2_048;
@@ -48,6 +49,8 @@ pub struct Sessions {
 pub(super) struct Limits {
     /// What one caller may ask.
     each: Paces,
+    /// What callers without a token may ask from one address. Behind a proxy all of them have its address.
+    peers: Paces,
     /// What all callers without a token may ask together.
     unknown: Paces,
     /// How many of their sessions one caller may end.
@@ -57,6 +60,10 @@ pub(super) struct Limits {
 impl Limits {
     const EACH: Pace = Pace {
         times: 20,
+        per: Duration::from_mins(1),
+    };
+    const PEERS: Pace = Pace {
+        times: 60,
         per: Duration::from_mins(1),
     };
     const UNKNOWN: Pace = Pace {
@@ -71,24 +78,28 @@ impl Limits {
     pub(super) fn new(stopwatch: &Stopwatch) -> Self {
         Self {
             each: Paces::new(Self::EACH, stopwatch),
+            peers: Paces::new(Self::PEERS, stopwatch),
             unknown: Paces::new(Self::UNKNOWN, stopwatch),
             ending: Paces::new(Self::ENDING, stopwatch),
         }
     }
 
-    /// Counts one request of a caller, by their id.
-    fn take(&self, caller: Option<&str>) -> Result<(), SessionError> {
-        let taken = match caller {
-            Some(id) => self.each.take(Digest::of(&[id.as_bytes()])),
-            None => self.unknown.take_any(),
+    /// Counts one request of a party.
+    fn take(&self, party: &Party) -> Result<(), SessionError> {
+        let taken = match party {
+            Party::User(_) => self.each.take(party.digest()),
+            Party::Peer(_) | Party::Local => self
+                .peers
+                .take(party.digest())
+                .and_then(|()| self.unknown.take_any()),
         };
         taken.map_err(limited)
     }
 
     /// Counts one session that a caller ends, each of which is a request of its own.
-    fn end(&self, caller: &str) -> Result<(), SessionError> {
-        let taken = self.ending.take(Digest::of(&[caller.as_bytes()]));
-        taken.map_err(limited)
+    fn end(&self, caller: &Principal) -> Result<(), SessionError> {
+        let party = Party::of(Some(caller), None);
+        self.ending.take(party.digest()).map_err(limited)
     }
 }
 
@@ -208,12 +219,11 @@ impl Sessions {
     }
 
     /// Exchanges a refresh token for new tokens. One request is made, whatever comes back: the
-    /// issuer may have replaced the refresh token even when no answer arrived. `caller` is the id of
-    /// whoever asks, where that is known.
+    /// issuer may have replaced the refresh token even when no answer arrived. `party` is whoever asks.
     pub async fn refresh(
         &self,
         refresh_token: SecretString,
-        caller: Option<&str>,
+        party: &Party,
     ) -> Result<Tokens, SessionError> {
         let client = self
             .client
@@ -223,7 +233,7 @@ impl Sessions {
         if token.is_empty() || token.len() > MAX_REFRESH_TOKEN_BYTES {
             return Err(SessionError::Refused);
         }
-        self.limits.take(caller)?;
+        self.limits.take(party)?;
         let outcome = self.exchange(client, token).await;
         if let Err(failure) = &outcome {
             failure.log(token);

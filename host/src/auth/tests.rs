@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::clock::Stopwatch;
 use super::upstream::Patience;
-use super::{Auth, Bearer, Credentials, Kind, Presented, Principal, Reason};
+use super::{Auth, Bearer, Credentials, Kind, Party, Presented, Principal, Reason};
 use super::{Resource, Settings};
 use draft::{APP, ISSUER, NOW, RESOURCE};
 use server::Server;
@@ -83,12 +83,13 @@ impl Bench {
         let credentials = Credentials {
             header: Some(Bearer::new(token.into())),
             meta: Presented::Absent,
+            peer: None,
         };
         self.auth.identify(&credentials).await.unwrap().unwrap()
     }
 
     async fn verify(&self, token: &str) -> Result<Principal, Reason> {
-        let verified = self.auth.0.verifier.verify(token).await;
+        let verified = self.auth.0.verifier.verify(token, &Party::Local).await;
         verified.map_err(|refusal| refusal.reason)
     }
 

@@ -15,6 +15,7 @@ use super::json::Object;
 use super::keys::{KeyStore, NoKey};
 use super::kind::Kind;
 use super::opaque::Opaque;
+use super::party::Party;
 use super::policy::Policy;
 use super::principal::Principal;
 use super::token::Segments;
@@ -49,12 +50,13 @@ impl From<Reason> for Refusal {
 }
 
 impl Verifier {
-    /// Judges a token, once. With a known key this does not wait for anything.
-    pub(super) async fn verify(&self, token: &str) -> Result<Principal, Refusal> {
+    /// Judges a token, once. With a known key this does not wait for anything. `party` is who presents it,
+    /// as far as that is known without it.
+    pub(super) async fn verify(&self, token: &str, party: &Party) -> Result<Principal, Refusal> {
         if let Some(opaque) = &self.opaque
             && let Some(form) = opaque.form(token)
         {
-            return opaque.verify(form, token).await;
+            return opaque.verify(form, token, party).await;
         }
         self.verify_content(token, 0).await
     }

@@ -15,7 +15,7 @@ mod sign_in;
 use super::{DevelopmentIssuer, OldKey, TokenKind, TokenRequest, User};
 use crate::auth::session::SessionError;
 use crate::auth::{
-    Auth, Bearer, Credentials, Denied, Kind, Presented, Principal, Resource, Settings,
+    Auth, Bearer, Credentials, Denied, Kind, Party, Presented, Principal, Resource, Settings,
 };
 
 const NOW: i64 = 1_795_000_000;
@@ -35,6 +35,7 @@ async fn identify(auth: &Auth, token: &SecretString) -> Result<Arc<Principal>, D
     let credentials = Credentials {
         header: Some(Bearer::new(token.clone())),
         meta: Presented::Absent,
+        peer: None,
     };
     auth.identify(&credentials).await.map(|who| who.unwrap())
 }
@@ -136,7 +137,11 @@ async fn a_refresh_token_becomes_an_access_token_that_is_accepted() {
             settings.resource = resource.map(Resource::Public);
         });
         let first = issuer.refresh_token("user_1");
-        let tokens = auth.sessions().refresh(first.clone(), None).await.unwrap();
+        let tokens = auth
+            .sessions()
+            .refresh(first.clone(), &Party::Local)
+            .await
+            .unwrap();
         assert_eq!(tokens.expires_in, Some(86_400));
         assert!(tokens.id_token.is_some());
         let user = identify(&auth, &tokens.access_token).await.unwrap();
@@ -147,10 +152,18 @@ async fn a_refresh_token_becomes_an_access_token_that_is_accepted() {
         // The old one is used up, the new one is not; but whoever shows the old one again may have
         // stolen it, so then nobody goes on.
         let next = tokens.refresh_token.unwrap();
-        let tokens = auth.sessions().refresh(next.clone(), None).await.unwrap();
+        let tokens = auth
+            .sessions()
+            .refresh(next.clone(), &Party::Local)
+            .await
+            .unwrap();
         let last = tokens.refresh_token.unwrap();
         for token in [first, next, last] {
-            let refused = auth.sessions().refresh(token, None).await.unwrap_err();
+            let refused = auth
+                .sessions()
+                .refresh(token, &Party::Local)
+                .await
+                .unwrap_err();
             assert_eq!(refused, SessionError::Refused);
         }
     }
@@ -163,7 +176,7 @@ async fn a_public_client_refreshes_without_a_secret() {
         settings.client = Some(issuer.public_client());
     });
     let token = issuer.public_refresh_token(User::GRACE.id);
-    let tokens = auth.sessions().refresh(token, None).await.unwrap();
+    let tokens = auth.sessions().refresh(token, &Party::Local).await.unwrap();
     assert_eq!(
         identify(&auth, &tokens.access_token).await.unwrap().id(),
         User::GRACE.id
@@ -171,7 +184,10 @@ async fn a_public_client_refreshes_without_a_secret() {
     // Another client's token is nobody's.
     let foreign = issuer.refresh_token("user_1");
     assert_eq!(
-        auth.sessions().refresh(foreign, None).await.unwrap_err(),
+        auth.sessions()
+            .refresh(foreign, &Party::Local)
+            .await
+            .unwrap_err(),
         SessionError::Refused
     );
 }

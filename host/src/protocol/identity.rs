@@ -11,7 +11,7 @@ use super::meta::Era;
 use super::record::Outcome;
 use super::reply::{Answer, Error};
 use super::tools;
-use super::{Context, Protocol};
+use super::{Context, Declared, Protocol};
 use crate::auth::{Bearer, Credentials, Denied, Presented, Principal, Via, bearer};
 use crate::catalog::{Catalog, Function};
 
@@ -20,6 +20,7 @@ use crate::catalog::{Catalog, Function};
 pub(super) fn credentials(
     request: &Request<'_>,
     header: Option<Bearer>,
+    declared: &Declared,
 ) -> Result<Credentials, Error> {
     #[derive(Deserialize)]
     struct Meta<'a> {
@@ -34,7 +35,19 @@ pub(super) fn credentials(
         }
         Some(_) | None => Presented::Absent,
     };
-    Ok(Credentials { header, meta })
+    Ok(Credentials {
+        meta,
+        ..of_header(header, declared)
+    })
+}
+
+/// The token that the transport found, for what carries none itself.
+pub(super) fn of_header(header: Option<Bearer>, declared: &Declared) -> Credentials {
+    Credentials {
+        header,
+        meta: Presented::Absent,
+        peer: declared.peer,
+    }
 }
 
 impl Protocol {

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{MAX_REFRESH_TOKEN_BYTES, Needed, SessionError, Sessions, Tokens, subject};
 use crate::auth::backend::{Backend, Failure, PAGE, UserSession};
 use crate::auth::kind::Kind;
+use crate::auth::party::Party;
 use crate::auth::principal::Principal;
 
 /// How long ago a session token may have expired that is exchanged for a new one, in seconds: a week.
@@ -62,7 +63,7 @@ impl Sessions {
             .ok_or(SessionError::NoSession)?;
         let backend = self.backend_for(caller)?;
         let mut ended = Ended::default();
-        let outcome = self.end_others(backend, caller.id(), own, &mut ended.count);
+        let outcome = self.end_others(backend, caller, own, &mut ended.count);
         match outcome.await {
             Ok(()) => ended.all = true,
             Err(failure) if ended.count == 0 => return Err(failure),
@@ -81,12 +82,12 @@ impl Sessions {
     async fn end_others(
         &self,
         backend: &Backend,
-        user: &str,
+        caller: &Principal,
         own: &str,
         count: &mut usize,
     ) -> Result<(), SessionError> {
         loop {
-            let sessions = backend.sessions(user).await?;
+            let sessions = backend.sessions(caller.id()).await?;
             let is_last = sessions.len() < PAGE;
             let others: Vec<&UserSession> = sessions
                 .iter()
@@ -94,7 +95,7 @@ impl Sessions {
                 .collect();
             for some in others.chunks(TOGETHER) {
                 let each = some.iter().map(async |other| {
-                    self.limits.end(user)?;
+                    self.limits.end(caller)?;
                     Ok::<_, SessionError>(backend.revoke(&other.id).await?)
                 });
                 let mut outcomes = join_all(each).await;
@@ -110,12 +111,12 @@ impl Sessions {
     }
 
     /// Exchanges a session token that expired, with the refresh token that came with it, for a new one.
-    /// `caller` is the id of whoever asks, where that is known.
+    /// `party` is whoever asks.
     pub async fn refresh_session(
         &self,
         expired: SecretString,
         refresh_token: SecretString,
-        caller: Option<&str>,
+        party: &Party,
     ) -> Result<Tokens, SessionError> {
         let backend = self
             .backend
@@ -125,7 +126,7 @@ impl Sessions {
         if length == 0 || length > MAX_REFRESH_TOKEN_BYTES {
             return Err(SessionError::Refused);
         }
-        self.limits.take(caller)?;
+        self.limits.take(party)?;
         let verified = self
             .verifier
             .verify_expired(expired.expose_secret(), LATEST)
@@ -168,7 +169,7 @@ impl Sessions {
             .backend
             .as_deref()
             .ok_or(SessionError::NotConfigured(Needed::SecretKey))?;
-        self.limits.take(Some(caller.id()))?;
+        self.limits.take(&Party::of(Some(caller), None))?;
         Ok(backend)
     }
 }

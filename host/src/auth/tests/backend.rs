@@ -11,7 +11,7 @@ use super::draft::{APP, NOW, RESOURCE, SESSION, USER, jwks, oauth, session, temp
 use super::server::{Answer, Server};
 use super::{Bench, Kind, Reason, Resource, Settings};
 use crate::auth::session::{Ended, Needed, SessionError};
-use crate::auth::{NoSecret, OpaqueTokens};
+use crate::auth::{Bearer, Class, Credentials, NoSecret, OpaqueTokens, Party, Presented};
 
 const OAUTH: &str = "POST /v1/oauth_applications/access_tokens/verify ";
 const API_KEYS: &str = "POST /v1/api_keys/verify ";
@@ -297,7 +297,14 @@ async fn an_outage_is_not_asked_about_again_and_again() {
             assert_eq!(bench.verdict(OPAQUE).await, Err(Reason::Unavailable));
             bench.pass(1);
         }
-        let refusal = bench.auth.0.verifier.verify(OPAQUE).await.err().unwrap();
+        let refusal = bench
+            .auth
+            .0
+            .verifier
+            .verify(OPAQUE, &Party::Local)
+            .await
+            .err()
+            .unwrap();
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(pause)));
         let asked = server.count();
         for n in 0..100 {
@@ -325,7 +332,33 @@ async fn a_flood_of_made_up_tokens_leaves_most_of_the_api_to_others() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((server.count(), unavailable), (30, 9_970));
+    assert_eq!((server.count(), unavailable), (15, 9_985));
+}
+
+#[tokio::test]
+async fn a_flood_from_one_place_leaves_half_to_those_who_come_from_others() {
+    let server = server();
+    server.answer_to(OAUTH, clerk_error("404 Not Found", "oauth_token_not_found"));
+    server.answer_to(API_KEYS, known_key(&json!({})));
+    let bench = Bench::with_key(&server, accepting);
+    let identify = async |token: &str, last| {
+        let credentials = Credentials {
+            header: Some(Bearer::new(token.into())),
+            meta: Presented::Absent,
+            peer: Some([203, 0, 113, last].into()),
+        };
+        bench.auth.identify(&credentials).await
+    };
+    for n in 0..1_000 {
+        assert!(identify(&format!("oat_{n:032x}"), 1).await.is_err());
+    }
+    assert_eq!(server.count(), 15);
+    // Nobody has seen these before.
+    for n in 0..15 {
+        assert!(identify(&format!("ak_{n}"), 2).await.is_ok(), "{n}");
+    }
+    let denied = identify("ak_more", 3).await.unwrap_err();
+    assert_eq!(denied.class, Class::Unavailable);
 }
 
 #[tokio::test]
@@ -763,18 +796,31 @@ async fn the_api_is_not_asked_without_a_key_nor_without_end() {
     bench.pass(3);
     assert!(bench.auth.sessions().list(&who).await.is_ok());
 
-    // Who shows no token shares a pace with all others who do not, and with nobody else.
-    let refresh = async |caller| {
+    // Who shows no token has a pace for their address, and shares another with all others who do not.
+    let refresh = async |party: &Party| {
         let sessions = bench.auth.sessions();
-        let tokens = sessions.refresh_session("nonsense".into(), "r3fresh".into(), caller);
+        let tokens = sessions.refresh_session("nonsense".into(), "r3fresh".into(), party);
         tokens.await.map(drop)
     };
+    let peer = |last| Party::peer([203, 0, 113, last].into());
+    let bob = Party::User("user_bob".into());
     for _ in 0..50 {
-        assert_eq!(refresh(None).await, Err(SessionError::Refused));
+        assert_eq!(refresh(&peer(1)).await, Err(SessionError::Refused));
     }
-    let limited = SessionError::Limited(Some(Duration::from_secs(1)));
-    assert_eq!(refresh(None).await, Err(limited));
-    assert_eq!(refresh(Some("user_bob")).await, Err(SessionError::Refused));
+    let soon = Err(SessionError::Limited(Some(Duration::from_secs(1))));
+    assert_eq!(refresh(&peer(1)).await, soon);
+    assert_eq!(refresh(&peer(2)).await, soon);
+    assert_eq!(refresh(&bob).await, Err(SessionError::Refused));
+    bench.pass(10);
+    let mut taken = 0;
+    while refresh(&peer(1)).await != soon {
+        taken += 1;
+    }
+    assert!((10..30).contains(&taken), "{taken}");
+    for _ in 0..20 {
+        assert_eq!(refresh(&peer(1)).await, soon);
+        assert_eq!(refresh(&peer(2)).await, Err(SessionError::Refused));
+    }
 
     for (answer, error) in [
         (
@@ -893,11 +939,11 @@ async fn an_expired_session_token_becomes_a_new_one() {
         let server = server();
         server.answer_to(REFRESH, answer);
         let bench = Bench::with_key(&server, |_| {});
-        let tokens =
-            bench
-                .auth
-                .sessions()
-                .refresh_session(token.as_str().into(), "r3fresh".into(), None);
+        let tokens = bench.auth.sessions().refresh_session(
+            token.as_str().into(),
+            "r3fresh".into(),
+            &Party::Local,
+        );
         assert_eq!(tokens.await.map(drop), outcome, "{name}");
     }
 
@@ -905,11 +951,11 @@ async fn an_expired_session_token_becomes_a_new_one() {
     server.answer_to(REFRESH, Answer::json(&*fresh));
     let bench = Bench::with_key(&server, |_| {});
     let expired = late(60).token();
-    let tokens =
-        bench
-            .auth
-            .sessions()
-            .refresh_session(expired.as_str().into(), "r3fresh".into(), None);
+    let tokens = bench.auth.sessions().refresh_session(
+        expired.as_str().into(),
+        "r3fresh".into(),
+        &Party::Local,
+    );
     let token = tokens.await.unwrap().access_token;
     assert_eq!(
         bench.verdict(token.expose_secret()).await,

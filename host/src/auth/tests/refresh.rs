@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::draft::{id_token, oauth};
 use super::server::{Answer, Server};
 use crate::auth::session::{Needed, SessionError, Tokens};
-use crate::auth::{Auth, OAuthClient, Resource, Settings};
+use crate::auth::{Auth, OAuthClient, Party, Resource, Settings};
 
 fn auth(server: &Server, client: Option<OAuthClient>) -> Auth {
     let mut settings = Settings::new(server.url(""));
@@ -30,7 +30,7 @@ fn tokens() -> Value {
 
 async fn refresh(server: &Server, token: &str) -> Result<Tokens, SessionError> {
     let auth = auth(server, Some(confidential()));
-    auth.sessions().refresh(token.into(), None).await
+    auth.sessions().refresh(token.into(), &Party::Local).await
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_confidential_client_shows_its_secret_by_basic() {
     let auth = Auth::new(settings, Arc::new(|| super::NOW)).unwrap();
     let tokens = auth
         .sessions()
-        .refresh("old&token".into(), None)
+        .refresh("old&token".into(), &Party::Local)
         .await
         .unwrap();
     assert_eq!(tokens.access_token.expose_secret(), "new");
@@ -88,7 +88,7 @@ async fn a_public_client_names_itself_in_the_form() {
     };
     let tokens = auth(&server, Some(client))
         .sessions()
-        .refresh("old".into(), None)
+        .refresh("old".into(), &Party::Local)
         .await;
     assert!(tokens.unwrap().refresh_token.is_none());
     let request = &server.requests()[0];
@@ -103,7 +103,7 @@ async fn nothing_is_asked_without_a_client_or_a_token() {
     assert!(!unset.sessions().info().refresh_available);
     let refused = unset
         .sessions()
-        .refresh("old".into(), None)
+        .refresh("old".into(), &Party::Local)
         .await
         .unwrap_err();
     assert_eq!(refused, SessionError::NotConfigured(Needed::Client));
@@ -199,7 +199,7 @@ async fn an_unusable_answer_is_unavailable_and_never_asked_for_twice() {
     let auth = Auth::new(settings, Arc::new(|| super::NOW)).unwrap();
     let outcome = auth
         .sessions()
-        .refresh("old".into(), None)
+        .refresh("old".into(), &Party::Local)
         .await
         .unwrap_err();
     assert_eq!(outcome, SessionError::Unavailable);

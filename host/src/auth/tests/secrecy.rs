@@ -11,7 +11,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::Bench;
 use super::draft::{KEYS, USER, jwks, session, template};
 use super::server::{Answer, Server};
-use crate::auth::{Auth, Credentials, OAuthClient, OpaqueTokens, Presented, Settings, bearer};
+use crate::auth::{
+    Auth, Credentials, OAuthClient, OpaqueTokens, Party, Presented, Settings, bearer,
+};
 
 const KEY: &str = "ak_0123456789abcdef";
 const OPAQUE: &str = "oat_0123456789abcdef0123456789abcdef";
@@ -77,6 +79,7 @@ async fn the_log_at_its_loudest_has_no_token_in_it() {
         let credentials = Credentials {
             header: Some(bearer::Bearer::new(token.as_str().into())),
             meta: Presented::Absent,
+            peer: None,
         };
         let who = bench.auth.identify(&credentials).await;
         shown.push(format!("{credentials:?} {who:?}"));
@@ -108,7 +111,10 @@ async fn the_log_at_its_loudest_has_no_token_in_it() {
         shown.push(format!("{settings:?}"));
         settings.api = server.url("");
         let auth = Auth::new(settings, Arc::new(|| super::NOW)).unwrap();
-        let tokens = auth.sessions().refresh("r3fresh-old".into(), None).await;
+        let tokens = auth
+            .sessions()
+            .refresh("r3fresh-old".into(), &Party::Local)
+            .await;
         shown.push(format!("{auth:?} {tokens:?}"));
     }
     for answer in [
@@ -142,8 +148,8 @@ async fn the_log_at_its_loudest_has_no_token_in_it() {
             let who = bench.caller(&session().token()).await;
             let sessions = bench.auth.sessions();
             let opaque = [
-                bench.auth.0.verifier.verify(KEY).await,
-                bench.auth.0.verifier.verify(OPAQUE).await,
+                bench.auth.0.verifier.verify(KEY, &Party::Local).await,
+                bench.auth.0.verifier.verify(OPAQUE, &Party::Local).await,
             ];
             let expired = session().token();
             shown.push(format!(
@@ -156,7 +162,11 @@ async fn the_log_at_its_loudest_has_no_token_in_it() {
                 sessions.revoke(&who, "sess_1").await,
                 sessions.revoke_others(&who).await,
                 sessions
-                    .refresh_session(expired.as_str().into(), "r3fresh-session".into(), None)
+                    .refresh_session(
+                        expired.as_str().into(),
+                        "r3fresh-session".into(),
+                        &Party::Local
+                    )
                     .await,
             ));
             secrets.extend(expired.split('.').skip(1).map(str::to_owned));
@@ -197,6 +207,7 @@ async fn a_flood_of_bad_tokens_is_counted_and_not_told_one_by_one() {
             let credentials = Credentials {
                 header: Some(bearer::Bearer::new(format!("nonsense-{n}").into())),
                 meta: Presented::Absent,
+                peer: None,
             };
             assert!(bench.auth.identify(&credentials).await.is_err());
         }

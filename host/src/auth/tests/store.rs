@@ -408,7 +408,14 @@ async fn header_and_meta_may_say_the_same() {
     };
     let identify = async |header: Option<&str>, meta| {
         let header = header.map(|token| bearer::Bearer::new(token.into()));
-        let who = bench.auth.identify(&Credentials { header, meta }).await;
+        let who = bench
+            .auth
+            .identify(&Credentials {
+                header,
+                meta,
+                peer: None,
+            })
+            .await;
         who.map(|who| who.map(|who| who.id().to_owned()))
             .map_err(|denied| (denied.class, denied.via, denied.reason))
     };
@@ -433,5 +440,6 @@ fn header(token: &str) -> Credentials {
     Credentials {
         header: header.unwrap(),
         meta: Presented::Absent,
+        peer: None,
     }
 }

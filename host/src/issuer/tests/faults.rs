@@ -72,11 +72,11 @@ async fn a_token_endpoint_that_fails_is_asked_once() {
         });
         // Another user each time, since one may not ask without end.
         let token = issuer.refresh_token("user_1");
-        let refused = auth.sessions().refresh(token.clone(), None).await;
+        let refused = auth.sessions().refresh(token.clone(), &Party::Local).await;
         assert_eq!(refused.unwrap_err(), error, "{fault:?}");
         // Nothing was used up by that.
         issuer.fail(Faults::default());
-        assert!(auth.sessions().refresh(token, None).await.is_ok());
+        assert!(auth.sessions().refresh(token, &Party::Local).await.is_ok());
     }
     // What was done before the answer was lost cannot be done again.
     issuer.fail(Faults {
@@ -84,10 +84,10 @@ async fn a_token_endpoint_that_fails_is_asked_once() {
         ..Faults::default()
     });
     let token = issuer.refresh_token("user_1");
-    let lost = auth.sessions().refresh(token.clone(), None).await;
+    let lost = auth.sessions().refresh(token.clone(), &Party::Local).await;
     assert_eq!(lost.unwrap_err(), SessionError::Unavailable);
     issuer.fail(Faults::default());
-    let again = auth.sessions().refresh(token, None).await;
+    let again = auth.sessions().refresh(token, &Party::Local).await;
     assert_eq!(again.unwrap_err(), SessionError::Refused);
 }
 

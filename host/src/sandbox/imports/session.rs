@@ -34,9 +34,7 @@ impl session::Host for Call {
             Ok(sessions) => sessions,
             Err(refused) => return Ok(Err(refused)),
         };
-        let tokens = sessions
-            .refresh(refresh_token, self.behalf.user().map(|id| &**id))
-            .await;
+        let tokens = sessions.refresh(refresh_token, &self.behalf).await;
         Ok(tokens.map(shown).map_err(error))
     }
 
@@ -54,7 +52,7 @@ impl session::Host for Call {
             Err(refused) => return Ok(Err(refused)),
         };
         let tokens = sessions
-            .refresh_session(expired, refresh_token, self.behalf.user().map(|id| &**id))
+            .refresh_session(expired, refresh_token, &self.behalf)
             .await;
         Ok(tokens.map(shown).map_err(error))
     }
