@@ -215,7 +215,11 @@ impl Protocol {
         declared: &Declared,
         bearer: Result<Option<Bearer>, Denied>,
     ) -> Result<Arc<Session>, Answer> {
+        let named = self.named(declared);
         // Where nobody is served without a token, nobody learns more without one.
+        if matches!(named, Named::None) && !self.requires_auth {
+            return Err(Error::needs_session().answer(None));
+        }
         let caller = match self.verify(bearer, declared).await {
             Token::Bad(denied) => return Err(Answer::unauthorized(denied, None)),
             Token::None if self.requires_auth => {
@@ -226,7 +230,7 @@ impl Protocol {
             Token::Good(_, caller) => Some(caller),
         };
         notice::check_version(declared.version())?;
-        match self.named(declared) {
+        match named {
             Named::Session(session) if session.admit(caller.as_deref()) => Ok(session),
             Named::Session(_) | Named::Unknown => Err(Error::no_session().answer(None)),
             Named::None => Err(Error::needs_session().answer(None)),
