@@ -143,6 +143,8 @@ pub struct Headers {
 pub struct Load {
     /// Calls that have a sandbox.
     pub calls: usize,
+    /// The bytes of memory that they have.
+    pub memory: usize,
     /// Sessions of older clients.
     pub sessions: usize,
     /// Streams of what changes.
@@ -201,6 +203,7 @@ impl Protocol {
     pub fn load(&self) -> Load {
         Load {
             calls: self.sandbox.running(),
+            memory: self.sandbox.memory(),
             sessions: self.sessions.count(),
             streams: self
                 .most_streams

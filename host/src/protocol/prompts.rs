@@ -80,6 +80,7 @@ impl Protocol {
             Ok(caller) => caller,
             Err(refused) => return Ok(refused),
         };
+        let turn = self.turn_to_read(request, &context).await;
         let arguments = function
             .signature
             .decode(request.params.arguments)
@@ -92,6 +93,7 @@ impl Protocol {
                 }
                 NotDecoded::Syntax(cause) => Error::parse(&cause),
             })?;
+        drop(turn);
         let subject = Subject {
             request,
             name: &name,

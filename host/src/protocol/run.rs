@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::lifecycle::{SERVER_INFO_KEY, server_info};
@@ -15,7 +16,7 @@ use super::{Context, Protocol, abilities};
 use crate::auth::Principal;
 use crate::catalog::{Catalog, Function};
 use crate::sandbox::client::NotAsked;
-use crate::sandbox::{Failure, Invocation};
+use crate::sandbox::{Cause, Failure, Invocation, Turn};
 use crate::value::{Encoded, Val};
 
 /// What a request is about.
@@ -36,7 +37,24 @@ pub(super) enum NotRun {
     Asks(Answer),
 }
 
+/// From how many bytes on arguments take long to read.
+const LONG: usize = 64 << 10;
+
 impl Protocol {
+    /// Waits until the arguments of a request may be read, where that takes long.
+    pub(super) async fn turn_to_read(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Option<Turn> {
+        let is_long = |arguments: &RawValue| arguments.get().len() > LONG;
+        if request.params.arguments.is_some_and(is_long) {
+            Some(self.sandbox.turn(behalf(context)).await)
+        } else {
+            None
+        }
+    }
+
     /// Runs a function for an admitted caller.
     pub(super) async fn run(
         &self,
@@ -59,38 +77,39 @@ impl Protocol {
         );
         let peer = Arc::new(peer.map_err(NotRun::Refused)?);
         let client = Arc::clone(&peer);
-        let behalf = context.caller.as_deref().map(|caller| caller.id().into());
         let invocation = Invocation {
+            number: context.record.map(Record::number).unwrap_or_default(),
             service: Arc::clone(&function.service),
             caller,
-            behalf,
+            behalf: behalf(context),
             client,
             limits: function.limits,
             usage: context.record.map(Record::usage).unwrap_or_default(),
         };
-        let results = match self
+        let read = |results| function.signature.encode(results);
+        let encoded = match self
             .sandbox
-            .call(&function.export, arguments, invocation)
+            .call(&function.export, arguments, invocation, read)
             .await
         {
-            Ok(results) => results,
+            Ok(encoded) => encoded,
             Err(failure) => {
                 let not_run = self.not_run(&failure, function, &peer, subject, context);
                 if let Some(record) = context.record {
                     record.ended(match not_run {
                         NotRun::Asks(_) => Outcome::Asks,
-                        NotRun::Failed(_) | NotRun::Refused(_) => Outcome::Failed(failure.name()),
+                        NotRun::Failed(_) | NotRun::Refused(_) => {
+                            Outcome::Failed(failure.cause.name())
+                        }
                     });
                 }
                 return Err(not_run);
             }
         };
-        match function.signature.encode(results) {
+        match encoded {
             Ok(encoded) if encoded.size() > function.limits.output => {
                 let limit = function.limits.output;
-                Err(NotRun::Failed(
-                    Failure::OutputTooLarge { limit }.to_string(),
-                ))
+                Err(NotRun::Failed(Cause::OutputTooLarge { limit }.to_string()))
             }
             Ok(encoded) => {
                 if let (Some(record), Encoded::Failed { .. }) = (context.record, &encoded) {
@@ -116,28 +135,43 @@ impl Protocol {
         subject: &Subject<'_>,
         context: &Context<'_>,
     ) -> NotRun {
-        match failure {
-            Failure::NotAsked(NotAsked::Later) => self.asks(peer, subject, context),
-            Failure::NotAsked(unable @ NotAsked::Unable(missing)) => match context.era {
+        match &failure.cause {
+            Cause::NotAsked(NotAsked::Later) => self.asks(peer, subject, context),
+            Cause::NotAsked(unable @ NotAsked::Unable(missing)) => match context.era {
                 Era::Modern(_) => NotRun::Refused(Error::missing_capability(
                     &unable.to_string(),
                     &abilities::write(*missing),
                 )),
                 Era::Legacy(_) => NotRun::Failed(unable.to_string()),
             },
-            Failure::Busy => NotRun::Refused(Error::busy(&failure.to_string())),
-            Failure::Stopping
-            | Failure::OutOfTime { .. }
-            | Failure::OutOfCpu { .. }
-            | Failure::OutOfMemory { .. }
-            | Failure::OutputTooLarge { .. }
-            | Failure::Folders { .. }
-            | Failure::Exited { .. }
-            | Failure::KeptIdentity
-            | Failure::BadQuestion(_)
-            | Failure::Refused { .. }
-            | Failure::Trapped { .. } => {
-                tracing::warn!(function = %function.origin, service = %function.service, detail = failure.detail(), "a call gave no result: {failure}");
+            Cause::Busy | Cause::NoPlace { .. } | Cause::HostFull => {
+                NotRun::Refused(Error::busy(&failure.to_string()))
+            }
+            Cause::Stopping
+            | Cause::OutOfTime { .. }
+            | Cause::OutOfCpu { .. }
+            | Cause::OutOfMemory { .. }
+            | Cause::OutOfTables { .. }
+            | Cause::OutOfStack
+            | Cause::OutOfHandles { .. }
+            | Cause::OutOfLog { .. }
+            | Cause::OutputTooLarge { .. }
+            | Cause::ResultTooLarge { .. }
+            | Cause::ArgumentTooLarge
+            | Cause::TooRandom
+            | Cause::Folders
+            | Cause::KeptIdentity
+            | Cause::BadQuestion(_)
+            | Cause::TooManyAsk(_)
+            | Cause::Refused(_)
+            | Cause::Fault { .. } => {
+                tracing::warn!(
+                    call = context.record.map(Record::number),
+                    function = %function.origin,
+                    service = %function.service,
+                    detail = failure.detail,
+                    "a call gave no result: {failure}"
+                );
                 NotRun::Failed(failure.to_string())
             }
         }
@@ -180,6 +214,11 @@ impl Protocol {
             }),
         ))
     }
+}
+
+/// On whose behalf a request is served, if that is known.
+fn behalf(context: &Context<'_>) -> Option<Arc<str>> {
+    context.caller.as_deref().map(|caller| caller.id().into())
 }
 
 fn arguments(request: &Request<'_>) -> Option<Value> {

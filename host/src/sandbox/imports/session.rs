@@ -12,7 +12,7 @@ use crate::auth::Principal;
 use crate::auth::UserSession;
 use crate::auth::session::{SessionError, Tokens};
 use crate::sandbox::bindings::cloister::mcp::session;
-use crate::sandbox::call::Call;
+use crate::sandbox::store::Call;
 
 type Outcome<T> = Result<std::result::Result<T, session::Error>>;
 
