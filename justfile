@@ -42,7 +42,7 @@ test: build-guests
     if command -v cargo-nextest >/dev/null; then
         cargo nextest run --workspace
     else
-        cargo test --workspace --all-targets
+        cargo test --workspace --tests
     fi
     cargo test --workspace --doc
     just conformance

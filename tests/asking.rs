@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloister::auth::{self, Auth, system_clock};
+use cloister::auth::{self, Auth, Party, system_clock};
 use cloister::sandbox::client::{
     Announcement, Answer, Capability, Client, Level, NotAsked, Part, Question, Response, Role,
     Root, Sampled, Unanswered, Value,
@@ -74,8 +74,9 @@ impl Client for Scripted {
         self.note(Heard::Progress(done, total, message));
     }
 
-    fn log(&self, level: Level, data: String, logger: Option<String>) {
+    fn log(&self, level: Level, data: String, logger: Option<String>) -> BoxFuture<'_, ()> {
         self.note(Heard::Log(level, data, logger));
+        ready(()).boxed()
     }
 
     fn ask(&self, questions: Vec<(String, Question)>) -> BoxFuture<'_, Answers> {
@@ -142,7 +143,7 @@ impl Asker {
                     number: 1,
                     service: "asker".into(),
                     caller: None,
-                    behalf: None,
+                    behalf: Party::Local,
                     client,
                     limits,
                     usage: Usage::default(),

@@ -166,7 +166,10 @@ async fn callers_look_after_their_own_sessions() {
     let others = host
         .call(Some(&ada), "revokeOtherSessions", json!({}))
         .await;
-    assert_eq!(others["structuredContent"], json!({ "count": 1 }));
+    assert_eq!(
+        others["structuredContent"],
+        json!({ "count": 1, "all": true })
+    );
     let one = host
         .call(
             Some(&ada),
@@ -202,6 +205,53 @@ async fn callers_look_after_their_own_sessions() {
     );
     let reply = host.send(None, &call(1, "listSessions", json!({}))).await;
     assert_eq!(reply.status, 401);
+}
+
+#[tokio::test]
+async fn no_service_looks_after_sign_ins_that_is_not_granted_it() {
+    let rows = json!([row("sess_1", "user_ada"), row("sess_2", "user_ada")]);
+    let (url, asked) = backend(rows).await;
+    let host = TestHost::with(
+        &[("weather", "guest_prying")],
+        &[("clerk.api_url", url.as_str())],
+    )
+    .await;
+    let ada = session(&host, "user_ada", "sess_1");
+    let refresh = host.issuer().refresh_token("user_ada");
+    let stolen = json!({ "refreshToken": refresh.expose_secret() });
+    let expired = json!({ "refreshToken": refresh.expose_secret(), "expiredToken": ada });
+    let calls = [
+        ("redeem", None, stolen.clone()),
+        ("renew", None, expired),
+        ("devices", Some(&*ada), json!({})),
+        ("signOut", Some(&*ada), json!({ "session": "sess_2" })),
+        ("signOutOthers", Some(&*ada), json!({})),
+    ];
+    for (tool, token, arguments) in calls {
+        let refused = host.call(token, tool, arguments).await;
+        assert_eq!(refused["isError"], true, "{tool}: {refused}");
+        let missing = "`sessions = true` in `mcp/weather.toml` would grant it";
+        assert!(text(&refused).contains(missing), "{tool}: {refused}");
+    }
+    let offered = host.call(None, "offered", json!({})).await;
+    assert_eq!(
+        offered["structuredContent"]["result"],
+        json!([false, false])
+    );
+    assert!(asked.lock().unwrap().is_empty());
+
+    // The same component does all of it once the operator wants that; the token was not used up before.
+    let mut changes = host.changes();
+    fs::write(host.file(".weather.new"), "sessions = true\n").unwrap();
+    fs::rename(host.file(".weather.new"), host.file("weather.toml")).unwrap();
+    changes.changed().await.unwrap();
+    let redeemed = host.call(None, "redeem", stolen).await;
+    assert_eq!(redeemed["isError"], Value::Null, "{redeemed}");
+    let devices = host.call(Some(&ada), "devices", json!({})).await;
+    assert_eq!(
+        devices["structuredContent"]["result"],
+        json!(["sess_1", "sess_2"])
+    );
 }
 
 #[tokio::test]

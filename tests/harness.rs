@@ -44,6 +44,21 @@ pub(crate) fn component(name: &str) -> PathBuf {
     path
 }
 
+/// Puts a component into a folder of services by one rename, the way a careful operator does. What is in
+/// the box comes with its manifest.
+fn lay(mcp: &Path, service: &str, name: &str) {
+    let boxed = name.strip_prefix("cloister_").map(|name| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        root.join(format!("../mcp/{name}.toml"))
+    });
+    if let Some(manifest) = boxed.filter(|manifest| manifest.exists()) {
+        fs::copy(manifest, mcp.join(format!("{service}.toml"))).unwrap();
+    }
+    let fresh = mcp.join(format!(".{service}.new"));
+    fs::copy(component(name), &fresh).unwrap();
+    fs::rename(fresh, mcp.join(format!("{service}.wasm"))).unwrap();
+}
+
 impl TestHost {
     /// A host that serves these components, each as `(service, component)`.
     pub(crate) async fn serving(components: &[(&str, &str)]) -> Self {
@@ -56,13 +71,10 @@ impl TestHost {
         settings: &[(&'static str, &str)],
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("mcp")).unwrap();
+        let mcp = folder.path().join("mcp");
+        fs::create_dir(&mcp).unwrap();
         for (service, name) in components {
-            fs::copy(
-                component(name),
-                folder.path().join(format!("mcp/{service}.wasm")),
-            )
-            .unwrap();
+            lay(&mcp, service, name);
         }
         Self::start(folder, settings).await
     }
@@ -122,11 +134,9 @@ impl TestHost {
         self.folder.path().join("mcp").join(name)
     }
 
-    /// Puts a component into the folder the way a careful operator does.
+    /// Puts a component into the folder.
     pub(crate) fn put(&self, service: &str, name: &str) {
-        let fresh = self.file(&format!(".{service}.new"));
-        fs::copy(component(name), &fresh).unwrap();
-        fs::rename(fresh, self.file(&format!("{service}.wasm"))).unwrap();
+        lay(&self.folder.path().join("mcp"), service, name);
     }
 
     /// The development issuer.

@@ -137,6 +137,28 @@ async fn several_questions_are_answered_in_any_order_by_their_own_client_alone()
 }
 
 #[tokio::test]
+async fn questions_that_are_larger_than_the_room_for_them_all_arrive() {
+    let host = asker().await;
+    let session = Session::open(&host, NOVEMBER, everything()).await;
+    let length = json!({ "letters": 300_000 });
+    let mut stream = session.call(1, "askAtLength", length).await;
+    for letter in ["a", "b"] {
+        let question = stream.message().await;
+        let text = &question["params"]["messages"][0]["content"]["text"];
+        assert_eq!(*text, letter.repeat(300_000));
+        let sampled = json!({
+            "role": "assistant",
+            "content": { "type": "text", "text": "" },
+            "model": letter,
+        });
+        session.answer(&question, "result", sampled).await;
+    }
+    let ended = stream.rest().await;
+    let result = &ended[0]["result"]["structuredContent"]["result"];
+    assert_eq!(*result, json!(["a", "b"]));
+}
+
+#[tokio::test]
 async fn a_client_that_cannot_be_asked_is_told_what_is_missing() {
     let host = asker().await;
     let able = json!({ "elicitation": {} });

@@ -176,6 +176,87 @@ async fn a_client_whose_connection_breaks_reads_on_where_it_stopped() {
     assert_eq!(reply.unwrap().status(), 400);
 }
 
+/// What `tellAll` is to do, in a call that wants to know how far it is.
+fn tell_all(lines: u32, letters: u32) -> Value {
+    json!({
+        "name": "tellAll",
+        "arguments": { "lines": lines, "letters": letters },
+        "_meta": { "progressToken": "p", "io.modelcontextprotocol/logLevel": "debug" },
+    })
+}
+
+/// That all lines of `tellAll` are there in their order, and the last word on how far it is.
+fn is_all(lines: u32, letters: usize, messages: &[Value]) {
+    let (answer, told) = messages.split_last().unwrap();
+    let of = |method: &str, member: &str| -> Vec<u32> {
+        told.iter()
+            .filter(|message| message["method"] == method)
+            .map(|message| {
+                message["params"][member]
+                    .as_u64()
+                    .unwrap()
+                    .try_into()
+                    .unwrap()
+            })
+            .collect()
+    };
+    let logged = of("notifications/message", "data");
+    assert_eq!(logged, (1..=lines).collect::<Vec<_>>());
+    let done = of("notifications/progress", "progress");
+    assert!(done.is_sorted());
+    assert_eq!(done.last(), Some(&lines), "{done:?}");
+    assert_eq!(text(&answer["result"]).len(), letters);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_misses_nothing_however_fast_it_comes() {
+    let host = host().await;
+    let stream = Stream::modern(&host, json!(1), "tools/call", tell_all(5_000, 10)).await;
+    is_all(5_000, 10, &stream.rest().await);
+    for version in ["2025-03-26", NOVEMBER] {
+        let session = Session::open(&host, version, json!({})).await;
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": tell_all(5_000, 10) });
+        is_all(
+            5_000,
+            10,
+            &Stream::of(session.post(&request).await).rest().await,
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_takes_the_place_of_nothing_that_was_said_before_it() {
+    let host = host().await;
+    let session = Session::open(&host, NOVEMBER, json!({})).await;
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": tell_all(3, 1 << 20) });
+    let mut stream = Stream::of(session.post(&request).await);
+    let first = stream.event().await.unwrap();
+    assert_eq!(first.data, "");
+    is_all(3, 1 << 20, &stream.rest().await);
+    // All of it is there for a client that lost it, too.
+    let rest = session.listen(first.id.as_deref()).await.rest().await;
+    assert_eq!(rest.last().unwrap()["id"], 1);
+
+    // A client whose connection breaks while it is asked finds the question when it comes back.
+    let host = TestHost::serving(&[("asker", "guest_asker")]).await;
+    let session = Session::open(&host, NOVEMBER, json!({ "sampling": {} })).await;
+    let mut stream = session
+        .call(2, "askAtLength", json!({ "letters": 50_000 }))
+        .await;
+    let first = stream.event().await.unwrap().id;
+    drop(stream);
+    let mut stream = session.listen(first.as_deref()).await;
+    for letter in ["a", "b"] {
+        let question = stream.message().await;
+        assert_eq!(question["method"], "sampling/createMessage");
+        let text = &question["params"]["messages"][0]["content"]["text"];
+        assert!(text.as_str().unwrap().starts_with(letter));
+        let refused = json!({ "code": -1, "message": "no" });
+        session.answer(&question, "error", refused).await;
+    }
+    assert_eq!(stream.rest().await[0]["id"], 2);
+}
+
 #[tokio::test]
 async fn a_call_that_is_cancelled_ends_without_an_answer() {
     let host = host().await;

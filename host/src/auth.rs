@@ -5,7 +5,9 @@
 //! HTTP, what a class means as a status, or anything of MCP but the shape of
 //! `_meta.authorization`. A token never leaves it: not to a guest, a log or an error's text.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use secrecy::{ExposeSecret, SecretString};
@@ -18,6 +20,7 @@ mod claims;
 mod clock;
 mod denied;
 mod directory;
+mod discovery;
 mod header;
 mod json;
 mod jwks;
@@ -26,8 +29,10 @@ mod kind;
 mod opaque;
 mod organization;
 mod pace;
+mod party;
 mod policy;
 mod principal;
+mod recent;
 mod token;
 mod upstream;
 mod verifier;
@@ -48,6 +53,7 @@ pub use denied::{Class, Denied, Reason, Via};
 pub use keys::Readiness;
 pub use kind::Kind;
 pub use organization::Organization;
+pub use party::Party;
 pub use principal::Principal;
 pub use session::Sessions;
 pub use settings::{OAuthClient, OpaqueTokens, Resource, Settings};
@@ -56,6 +62,7 @@ pub use token::MAX_TOKEN_BYTES;
 use backend::Backend;
 use clock::Stopwatch;
 use directory::Directory;
+use discovery::Discovery;
 use keys::KeyStore;
 use opaque::Opaque;
 use policy::Policy;
@@ -72,6 +79,7 @@ struct Inner {
     verifier: Arc<Verifier>,
     /// Where a secret key is set.
     directory: Option<Directory>,
+    discovery: Discovery,
     sessions: Sessions,
 }
 
@@ -84,7 +92,7 @@ impl Auth {
         Self::assemble(
             settings,
             clock,
-            clock::stopwatch(),
+            Stopwatch::start(),
             keys,
             Patience::default(),
         )
@@ -117,7 +125,7 @@ impl Auth {
         let backend = match &settings.secret_key {
             Some(key) => {
                 let http = upstream::client(&settings.api, patience).map_err(SetupError::Client)?;
-                let backend = Backend::new(http, settings.api, key, Arc::clone(&stopwatch));
+                let backend = Backend::new(http, settings.api, key, &stopwatch);
                 Some(backend.ok_or(Mistake::BackendKey)?)
             }
             None => None,
@@ -146,6 +154,7 @@ impl Auth {
         let directory = backend
             .clone()
             .map(|backend| Directory::new(backend, &stopwatch));
+        let discovery = Discovery::new(http.clone(), settings.issuer.clone(), &stopwatch);
         let verifier = Arc::new(Verifier {
             policy,
             opaque,
@@ -165,6 +174,7 @@ impl Auth {
         Ok(Self(Arc::new(Inner {
             verifier,
             directory,
+            discovery,
             sessions,
         })))
     }
@@ -217,11 +227,18 @@ impl Auth {
         }
     }
 
-    /// A text of this name in the caller's own private metadata, which the issuer keeps for the host.
-    pub async fn secret(&self, caller: &Principal, name: &str) -> Result<SecretString, NoSecret> {
+    /// A secret of the caller's own, by its name among those that a service is granted: each with the member
+    /// of the caller's private metadata, which the issuer keeps for the host, that holds it.
+    pub async fn secret(
+        &self,
+        caller: &Principal,
+        granted: &BTreeMap<String, String>,
+        name: &str,
+    ) -> Result<SecretString, NoSecret> {
+        let member = granted.get(name).ok_or(NoSecret::NotGranted)?;
         let directory = self.0.directory.as_ref().ok_or(NoSecret::Unavailable)?;
-        match directory.profile(caller).await {
-            Ok(profile) => profile.secret(name).cloned().ok_or(NoSecret::NotSet),
+        match directory.secrets(caller, granted).await {
+            Ok(secrets) => secrets.get(member).cloned().ok_or(NoSecret::NotSet),
             Err(failure) if failure.pause().is_some() => Err(NoSecret::Unavailable),
             Err(_nobody) => Err(NoSecret::NotSet),
         }
@@ -240,6 +257,12 @@ impl Auth {
     /// The issuer whose tokens are accepted, a URL without a slash at its end.
     pub fn issuer(&self) -> &str {
         &self.0.verifier.policy.issuer
+    }
+
+    /// What the issuer publishes for clients that want to sign in (RFC 8414 §3), as JSON text, as of five
+    /// minutes ago, and while it is out of reach of an hour ago; where there is none, how long to wait.
+    pub async fn authorization_server(&self) -> Result<Arc<str>, Duration> {
+        self.0.discovery.document().await
     }
 
     /// Whether the issuer's keys are there.
@@ -271,6 +294,8 @@ impl std::fmt::Debug for Auth {
 /// Why a caller's secret is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoSecret {
+    /// The service is granted none of this name.
+    NotGranted,
     /// The caller has none of this name.
     NotSet,
     /// The issuer cannot be asked.

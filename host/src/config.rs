@@ -181,7 +181,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn text(&self, key: &str) -> Option<&'a str> {
-        self.given.get(key).map(|value| &*value.text)
+        self.given.get(key).map(|value| value.text.as_str())
     }
 
     fn mistake(&mut self, key: &str, problem: impl Into<String>) {

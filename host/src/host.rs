@@ -206,6 +206,7 @@ impl Host {
                     },
                     metadata,
                     challenge,
+                    auth: auth.clone(),
                     catalogs: catalogs.clone(),
                     health: Health {
                         first_pass: first_pass.clone(),
@@ -519,7 +520,8 @@ async fn serve(
             tracing::debug!(%cause, "a connection keeps its delays");
         }
     });
-    axum::serve(listener, router)
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
         .with_graceful_shutdown(async move {
             // The host itself may be gone, which means the same.
             let _gone = stop.wait_for(|stop| *stop).await;

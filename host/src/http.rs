@@ -19,7 +19,7 @@ pub use gate::Gate;
 pub use health::Health;
 pub use metadata::Metadata;
 
-use crate::auth::Challenge;
+use crate::auth::{Auth, Challenge};
 use crate::catalog::Catalogs;
 use crate::protocol::Protocol;
 
@@ -33,6 +33,8 @@ pub struct Settings {
     pub metadata: Option<Metadata>,
     /// What callers are told who are turned away.
     pub challenge: Challenge,
+    /// Who knows the issuer.
+    pub auth: Auth,
     /// What is served.
     pub catalogs: Catalogs,
     /// How to tell whether the host is ready.
@@ -46,12 +48,15 @@ struct Endpoint {
 
 /// The whole of what is served.
 pub fn router(protocol: Arc<Protocol>, settings: Settings) -> Router {
-    let metadata = settings
+    let resource = settings
         .metadata
         .as_ref()
-        .map(|it| it.url().path().to_owned());
+        .map_or("/mcp", Metadata::path)
+        .to_owned();
     let endpoint = Arc::new(Endpoint { protocol, settings });
     let mut router = Router::new()
+        // A path in the public URL is no pattern, whatever it begins with.
+        .without_v07_checks()
         .route(
             "/mcp",
             post(endpoint::post)
@@ -60,10 +65,17 @@ pub fn router(protocol: Arc<Protocol>, settings: Settings) -> Router {
                 .fallback(endpoint::other_method),
         )
         .route("/health", get(health::get))
-        .route(metadata::WELL_KNOWN, get(metadata::get))
         .fallback(answer::not_found);
-    if let Some(path) = metadata.filter(|path| path != metadata::WELL_KNOWN) {
-        router = router.route(&path, get(metadata::get));
+    let documents = [
+        (metadata::RESOURCE, get(metadata::resource)),
+        (metadata::SERVER, get(metadata::server)),
+    ];
+    for (path, document) in documents {
+        // Where the host is one resource, and where that resource is one of several (RFC 9728 §3.1).
+        router = router.route(path, document.clone());
+        if resource != "/" {
+            router = router.route(&format!("{path}{resource}"), document);
+        }
     }
     let guard = middleware::from_fn_with_state(Arc::clone(&endpoint), gate::guard);
     router.layer(guard).with_state(endpoint)

@@ -23,6 +23,7 @@ mod browsers;
 mod clients;
 mod documents;
 mod endpoints;
+mod faults;
 mod gate;
 mod grants;
 mod ids;
@@ -37,6 +38,7 @@ mod users;
 #[cfg(test)]
 mod tests;
 
+pub use faults::{AnswerFault, Faults, KeysFault, TokensFault};
 pub use token::{DEFAULT_LIFETIME, MAX_LIFETIME, MintError, TokenKind, TokenRequest};
 pub use users::User;
 
@@ -105,6 +107,7 @@ impl DevelopmentIssuer {
             confidential,
             public,
             ids,
+            faults: faults::Switch::default(),
         });
         let (serving, stopped) = oneshot::channel();
         let routes = endpoints::routes(Arc::clone(&state));
@@ -183,6 +186,11 @@ impl DevelopmentIssuer {
         self.state.rotate_key(old)
     }
 
+    /// Has it fail in these ways from now on, for tests of whoever depends on it.
+    pub fn fail(&self, faults: Faults) {
+        self.state.faults.set(faults);
+    }
+
     fn refresh_token_for(&self, client: &OAuthClient, sub: &str) -> SecretString {
         let token = self.state.ids.next();
         let grant = Grant {
@@ -222,6 +230,7 @@ struct State {
     confidential: OAuthClient,
     public: OAuthClient,
     ids: Ids,
+    faults: faults::Switch,
 }
 
 impl State {

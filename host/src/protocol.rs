@@ -29,7 +29,9 @@ mod run;
 mod session;
 mod state;
 mod tools;
+mod transcript;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,7 +45,7 @@ pub use reply::{Answer, Kind};
 pub use revision::Revision;
 pub use session::SessionLimits;
 
-use crate::auth::{Auth, Bearer, Challenge, Credentials, Presented, Principal, Via};
+use crate::auth::{Auth, Bearer, Challenge, Credentials, Party, Presented, Principal, Via};
 use crate::catalog::Catalogs;
 use crate::sandbox::Sandbox;
 use changes::Changes;
@@ -55,6 +57,7 @@ use record::{Outcome, Record};
 use reply::Error;
 use session::{Session, Sessions};
 use state::Seals;
+use transcript::Transcript;
 
 /// The server, as MCP sees it.
 pub struct Protocol {
@@ -121,6 +124,8 @@ pub struct Declared {
     pub headers: Option<Headers>,
     /// The id of a session.
     pub session: Option<String>,
+    /// The address at the other end of the connection, if it comes from a network.
+    pub peer: Option<IpAddr>,
     /// Whether the client takes more than one message in answer.
     pub takes_streams: bool,
 }
@@ -179,6 +184,13 @@ struct Context<'a> {
     record: Option<&'a Record>,
 }
 
+impl Context<'_> {
+    /// Whose share of the host is used.
+    fn party(&self) -> Party {
+        Party::of(self.caller.as_deref(), self.declared.peer)
+    }
+}
+
 impl Protocol {
     /// Puts the parts together.
     pub fn new(parts: Parts, settings: &Settings) -> Self {
@@ -217,7 +229,11 @@ impl Protocol {
         let session = self.named(&incoming.declared);
         let server = Arc::clone(self);
         let of = session.clone();
-        let exchange = Exchange::new(incoming.declared.takes_streams, |outlet| {
+        let transcript = incoming.declared.takes_streams.then(|| match &session {
+            Named::Session(session) => session.transcript(),
+            Named::None | Named::Unknown => Transcript::once(),
+        });
+        let exchange = Exchange::new(transcript, |outlet| {
             Box::pin(async move { server.answer(incoming, of, outlet).await })
         });
         match session {

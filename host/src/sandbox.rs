@@ -39,7 +39,6 @@ pub mod client;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -56,7 +55,7 @@ pub use questions::BadQuestion;
 pub use turns::Turn;
 pub use usage::Usage;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Party};
 use admission::Admission;
 use budget::Budget;
 use engine::Kind;
@@ -183,7 +182,7 @@ impl Sandbox {
     }
 
     /// Waits until this caller may compute on for a while, such as to read large arguments.
-    pub async fn turn(&self, caller: Option<Arc<str>>) -> Turn {
+    pub async fn turn(&self, caller: Party) -> Turn {
         self.turns.of(caller).taken().await
     }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::StreamExt;
 use serde_json::json;
 use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt};
@@ -50,7 +51,7 @@ pub async fn serve(
         while work.try_join_next().is_some() {}
         let answer = match line {
             Ok(Some(Line::Whole(message))) => match connection.receive(message).await {
-                Reply::Answer(answer) => answer.body,
+                Reply::Answer(answer) => answer.body.into(),
                 Reply::Stream(events) => {
                     work.spawn(tell(events, told.clone()));
                     continue;
@@ -85,7 +86,7 @@ pub async fn serve(
 /// Waits until all is done, said and read.
 async fn finish(
     mut work: JoinSet<()>,
-    told: mpsc::Sender<Vec<u8>>,
+    told: mpsc::Sender<Bytes>,
     writer: &mut tokio::task::JoinHandle<()>,
 ) {
     while work.join_next().await.is_some() {}
@@ -95,7 +96,7 @@ async fn finish(
 }
 
 /// Tells the client what comes. When nobody reads any more, the stream is dropped.
-async fn tell(mut events: Events, told: mpsc::Sender<Vec<u8>>) {
+async fn tell(mut events: Events, told: mpsc::Sender<Bytes>) {
     loop {
         let event = tokio::select! {
             event = events.next() => event,
@@ -114,31 +115,30 @@ async fn tell(mut events: Events, told: mpsc::Sender<Vec<u8>>) {
 }
 
 /// Writes messages, each whole and on a line of its own.
-async fn write(mut output: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<Vec<u8>>) {
-    let mut lines = Vec::new();
+async fn write(mut output: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<Bytes>) {
     while let Some(message) = waiting.recv().await {
-        lines.push(message);
-        while let Ok(message) = waiting.try_recv() {
-            lines.push(message);
+        let mut lines = Vec::new();
+        let mut next = Some(message);
+        while let Some(message) = next {
+            lines.extend_from_slice(&message);
+            lines.push(b'\n');
+            next = waiting.try_recv().ok();
         }
-        for mut line in lines.drain(..) {
-            line.push(b'\n');
-            if let Err(cause) = output.write_all(&line).await {
-                tracing::info!(%cause, "nobody reads what is written");
-                return;
-            }
-        }
-        if let Err(cause) = output.flush().await {
+        let written = async {
+            output.write_all(&lines).await?;
+            output.flush().await
+        };
+        if let Err(cause) = written.await {
             tracing::info!(%cause, "nobody reads what is written");
             return;
         }
     }
 }
 
-fn too_long(longest: usize) -> Vec<u8> {
+fn too_long(longest: usize) -> Bytes {
     let message = format!(
         "the line has more than {longest} bytes, the limit of this server; CLOISTER_BODY raises it"
     );
     let error = json!({ "jsonrpc": "2.0", "error": { "code": -32600, "message": message } });
-    error.to_string().into_bytes()
+    error.to_string().into()
 }

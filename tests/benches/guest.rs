@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloister::auth::{self, Auth, system_clock};
+use cloister::auth::{self, Auth, Party, system_clock};
 use cloister::catalog::Tool;
 use cloister::reload::{Contents, inspect_contents};
 use cloister::sandbox::client::{Announcement, Answer, Capability, Client, Level, NotAsked};
@@ -63,7 +63,7 @@ impl Guest {
             number: 1,
             service: Arc::clone(&function.service),
             caller: None,
-            behalf: None,
+            behalf: Party::Local,
             client: Arc::clone(&self.client),
             limits,
             usage,
@@ -86,7 +86,9 @@ impl Client for Nobody {
 
     fn progress(&self, _done: f64, _total: Option<f64>, _message: Option<String>) {}
 
-    fn log(&self, _level: Level, _data: String, _logger: Option<String>) {}
+    fn log(&self, _level: Level, _data: String, _logger: Option<String>) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     fn ask(
         &self,

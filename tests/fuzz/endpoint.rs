@@ -133,6 +133,7 @@ impl Endpoint {
             metadata: None,
             challenge,
             catalogs,
+            auth: auth.clone(),
             health: Health { first_pass, auth },
         };
         let router = http::router(Arc::clone(&protocol), settings);

@@ -9,11 +9,15 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use reqwest::{Client, Method, StatusCode};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
 
 use super::clock::Stopwatch;
 use super::json::{Json, Object};
-use super::upstream::read_body;
+use super::upstream::{Unreadable, read_body, secret_body};
+
+mod records;
+
+pub use records::UserSession;
+pub(super) use records::{Profile, Secrets};
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2026-05-12";
@@ -31,6 +35,10 @@ const LONG: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long a question is not repeated whose answer could not be used. It may be about one user alone, so
+/// others are asked about meanwhile.
+const UNUSABLE_FOR: Duration = Duration::from_secs(5);
+
 /// The longest pause that is believed of a `Retry-After`, in seconds: a day.
 const MAX_RETRY_AFTER: u64 = 86_400;
 
@@ -42,7 +50,7 @@ pub(super) struct Backend {
     http: Client,
     url: String,
     authorization: HeaderValue,
-    now: Stopwatch,
+    stopwatch: Stopwatch,
     pause: Mutex<Pause>,
 }
 
@@ -60,6 +68,8 @@ pub(super) enum Failure {
     NotFound,
     /// What was asked is refused.
     Refused,
+    /// The answer says nothing. Another question may have a better one.
+    Unusable,
     /// Too much was asked; how long to wait.
     Limited(Duration),
     /// The API is out of reach, or refuses this host's key; how long to wait.
@@ -71,58 +81,17 @@ impl Failure {
     pub(super) fn pause(self) -> Option<Duration> {
         match self {
             Self::NotFound | Self::Refused => None,
+            Self::Unusable => Some(UNUSABLE_FOR),
             Self::Limited(pause) | Self::Unavailable(pause) => Some(pause),
         }
     }
-}
-
-/// A user as far as the host wants to know them.
-pub(super) struct Profile {
-    pub(super) email: Option<String>,
-    pub(super) email_verified: Option<bool>,
-    pub(super) first_name: Option<String>,
-    pub(super) last_name: Option<String>,
-    pub(super) image_url: Option<String>,
-    /// The texts in the private metadata, by name.
-    secrets: Vec<(String, SecretString)>,
-}
-
-impl Profile {
-    pub(super) fn secret(&self, name: &str) -> Option<&SecretString> {
-        self.secrets
-            .iter()
-            .find_map(|(named, secret)| (named == name).then_some(secret))
-    }
-}
-
-/// A sign-in of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserSession {
-    /// Its id, `sess_…`.
-    pub id: String,
-    pub(super) user_id: String,
-    pub(super) is_active: bool,
-    /// When the user signed in, in seconds since 1970.
-    pub created_at: Option<u64>,
-    /// When the user was last seen, in seconds since 1970.
-    pub last_active_at: Option<u64>,
-    /// When it ends by itself, in seconds since 1970.
-    pub expires_at: Option<u64>,
-    /// The kind of device.
-    pub device: Option<String>,
-    /// The name of the browser.
-    pub browser: Option<String>,
-    /// The city.
-    pub city: Option<String>,
-    /// The country.
-    pub country: Option<String>,
 }
 
 /// What to ask.
 struct Question<'a> {
     method: Method,
     path: &'a str,
-    body: Option<Zeroizing<String>>,
+    body: Option<Zeroizing<Vec<u8>>>,
     patience: Duration,
     /// Whether 401 may be about what is asked, and not about the key.
     judges: bool,
@@ -134,7 +103,7 @@ impl Backend {
         http: Client,
         url: String,
         key: &SecretString,
-        now: Stopwatch,
+        stopwatch: &Stopwatch,
     ) -> Option<Arc<Self>> {
         let bearer = Zeroizing::new(format!("Bearer {}", key.expose_secret()));
         let mut authorization = HeaderValue::from_str(&bearer).ok()?;
@@ -143,21 +112,30 @@ impl Backend {
             http,
             url,
             authorization,
-            now,
+            stopwatch: stopwatch.clone(),
             pause: Mutex::default(),
         }))
     }
 
-    /// A user.
-    pub(super) async fn user(&self, id: &str) -> Result<Profile, Failure> {
+    /// A user's names and addresses.
+    pub(super) async fn profile(&self, id: &str) -> Result<Profile, Failure> {
+        self.user(id, Profile::read).await
+    }
+
+    /// These members of a user's private metadata, and no other: what was not asked for is not kept.
+    pub(super) async fn secrets(&self, id: &str, members: &[String]) -> Result<Secrets, Failure> {
+        self.user(id, |user| Secrets::read(user, members)).await
+    }
+
+    async fn user<T>(&self, id: &str, read: impl FnOnce(&Object<'_>) -> T) -> Result<T, Failure> {
         let id = checked(id, "user_")?;
         let path = format!("/v1/users/{id}");
         let answer = self.ask(Question::get(&path, SHORT)).await?;
-        let user = self.read(&answer)?;
+        let user = object(&answer)?;
         if user.text("id") == Some(id) {
-            Ok(profile(&user))
+            Ok(read(&user))
         } else {
-            Err(self.unusable("it is about another user"))
+            Err(unusable("it is about another user"))
         }
     }
 
@@ -166,11 +144,13 @@ impl Backend {
         let user = checked(user, "user_")?;
         let path = format!("/v1/sessions?user_id={user}&status=active&limit={PAGE}&paginated=true");
         let answer = self.ask(Question::get(&path, LONG)).await?;
-        let page = self.read(&answer)?;
+        let page = object(&answer)?;
         let Some(rows) = page.get("data").and_then(Json::as_list) else {
-            return Err(self.unusable("it has no `data`"));
+            return Err(unusable("it has no `data`"));
         };
-        let sessions = rows.iter().filter_map(|row| user_session(row.as_object()?));
+        let sessions = rows
+            .iter()
+            .filter_map(|row| UserSession::read(row.as_object()?));
         // Whatever the answer holds, nothing of anybody else goes on.
         Ok(sessions
             .filter(|session| session.user_id == user && session.is_active)
@@ -182,10 +162,10 @@ impl Backend {
         let id = checked(id, "sess_")?;
         let path = format!("/v1/sessions/{id}");
         let answer = self.ask(Question::get(&path, LONG)).await?;
-        let session = user_session(&self.read(&answer)?);
+        let session = UserSession::read(&object(&answer)?);
         session
             .filter(|session| session.id == id)
-            .ok_or_else(|| self.unusable("it is no such session"))
+            .ok_or_else(|| unusable("it is no such session"))
     }
 
     /// Ends a session. Whose it is has been looked at before.
@@ -205,23 +185,23 @@ impl Backend {
     ) -> Result<SecretString, Failure> {
         let id = checked(session, "sess_")?;
         let path = format!("/v1/sessions/{id}/refresh");
-        let body = json_text(&json!({
-            "expired_token": expired.expose_secret(),
-            "refresh_token": refresh_token.expose_secret(),
-            "request_origin": origin,
-            "format": "token",
-        }));
+        let body = json_object(&[
+            ("expired_token", expired.expose_secret()),
+            ("refresh_token", refresh_token.expose_secret()),
+            ("request_origin", origin),
+            ("format", "token"),
+        ]);
         let question = Question {
             judges: true,
             ..Question::post(&path, Some(body))
         };
         let answer = self.ask(question).await?;
-        let token = self.read(&answer)?;
+        let token = object(&answer)?;
         token
             .text("jwt")
             .filter(|jwt| !jwt.is_empty())
             .map(SecretString::from)
-            .ok_or_else(|| self.unusable("it has no `jwt`"))
+            .ok_or_else(|| unusable("it has no `jwt`"))
     }
 
     /// What is known of an opaque token: the answer's text, for whoever knows what it must hold.
@@ -231,11 +211,12 @@ impl Backend {
         member: &str,
         token: &SecretString,
     ) -> Result<Zeroizing<String>, Failure> {
-        let body = json_text(&json!({ member: token.expose_secret() }));
+        let body = json_object(&[(member, token.expose_secret())]);
         self.ask(Question::post(path, Some(body))).await
     }
 
-    /// Asks once, unless the API failed a moment ago.
+    /// Asks once, unless the API failed a moment ago. Only what is about the API itself counts as its
+    /// failure: an answer about one user that cannot be used must not keep others from theirs.
     async fn ask(&self, question: Question<'_>) -> Result<Zeroizing<String>, Failure> {
         if let Some(pause) = self.pausing() {
             return Err(Failure::Unavailable(pause));
@@ -250,7 +231,7 @@ impl Backend {
         if let Some(body) = question.body {
             request = request
                 .header(CONTENT_TYPE, "application/json")
-                .body(body.as_bytes().to_vec());
+                .body(secret_body(body));
         }
         let response = match request.send().await {
             Ok(response) => response,
@@ -261,66 +242,54 @@ impl Backend {
             }
         };
         let status = response.status();
-        let retry_after = retry_after(response.headers());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            tracing::warn!("the issuer's Backend API limits the rate of this host");
+            let pause = self.failed(retry_after(response.headers()));
+            return Err(Failure::Limited(pause));
+        }
+        if status.is_server_error() {
+            tracing::warn!(status = status.as_u16(), "the issuer's Backend API fails");
+            let pause = self.failed(retry_after(response.headers()));
+            return Err(Failure::Unavailable(pause));
+        }
         let body = match read_body(response, MAX_ANSWER_BYTES).await {
-            Ok(body) => Zeroizing::new(body),
-            Err(error) => {
+            Ok(body) => body,
+            Err(Unreadable::TooLong(_)) => {
+                self.recovered();
+                return Err(unusable("it is too long"));
+            }
+            Err(error @ Unreadable::Broken(_)) => {
                 tracing::warn!(%error, "the answer of the issuer's Backend API could not be read");
                 return Err(Failure::Unavailable(self.failed(None)));
             }
         };
+        if status == StatusCode::UNAUTHORIZED && (!question.judges || is_about_the_key(&body)) {
+            tracing::error!(
+                "the issuer's Backend API refuses this host's key: check `CLERK_SECRET_KEY`"
+            );
+            return Err(Failure::Unavailable(self.failed(None)));
+        }
+        self.recovered();
         match status {
-            StatusCode::OK => {
-                self.recovered();
-                match str::from_utf8(&body) {
-                    Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-                    Err(_not_text) => Err(self.unusable("it is not JSON")),
-                }
-            }
-            StatusCode::NOT_FOUND => {
-                self.recovered();
-                Err(Failure::NotFound)
-            }
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                self.recovered();
-                Err(Failure::Refused)
-            }
-            StatusCode::UNAUTHORIZED if question.judges && !is_about_the_key(&body) => {
-                self.recovered();
-                Err(Failure::Refused)
-            }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                tracing::error!(
-                    status = status.as_u16(),
-                    "the issuer's Backend API refuses this host's key: check `CLERK_SECRET_KEY`"
-                );
-                Err(Failure::Unavailable(self.failed(None)))
-            }
-            StatusCode::TOO_MANY_REQUESTS => {
-                tracing::warn!("the issuer's Backend API limits the rate of this host");
-                Err(Failure::Limited(self.failed(retry_after)))
-            }
+            StatusCode::OK => match str::from_utf8(&body) {
+                Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+                Err(_not_text) => Err(unusable("it is not JSON")),
+            },
+            StatusCode::NOT_FOUND => Err(Failure::NotFound),
+            StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::UNPROCESSABLE_ENTITY => Err(Failure::Refused),
             status => {
-                tracing::warn!(status = status.as_u16(), "the issuer's Backend API fails");
-                Err(Failure::Unavailable(self.failed(retry_after)))
+                tracing::debug!(status = status.as_u16(), "a status that means nothing here");
+                Err(unusable("its status means nothing here"))
             }
         }
-    }
-
-    fn read<'a>(&self, answer: &'a str) -> Result<Object<'a>, Failure> {
-        Object::read(answer).ok_or_else(|| self.unusable("it is not a JSON object"))
-    }
-
-    /// An answer that means nothing is as good as none.
-    pub(super) fn unusable(&self, what: &'static str) -> Failure {
-        tracing::warn!(what, "an answer of the issuer's Backend API is unusable");
-        Failure::Unavailable(self.failed(None))
     }
 
     /// How long nobody should ask, if so.
     fn pausing(&self) -> Option<Duration> {
         let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = pause.not_before.saturating_sub((self.now)());
+        let left = pause.not_before.saturating_sub(self.stopwatch.now());
         (!left.is_zero()).then_some(left)
     }
 
@@ -336,7 +305,7 @@ impl Backend {
         let own = FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE);
         let length = wanted.map_or(own, |wanted| wanted.clamp(own, LONGEST_PAUSE));
         pause.failures = pause.failures.saturating_add(1);
-        pause.not_before = (self.now)().saturating_add(length);
+        pause.not_before = self.stopwatch.now().saturating_add(length);
         length
     }
 }
@@ -360,7 +329,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn post(path: &'a str, body: Option<Zeroizing<String>>) -> Self {
+    fn post(path: &'a str, body: Option<Zeroizing<Vec<u8>>>) -> Self {
         Self {
             method: Method::POST,
             path,
@@ -390,8 +359,37 @@ fn checked<'a>(id: &'a str, prefix: &str) -> Result<&'a str, Failure> {
     }
 }
 
-fn json_text(value: &serde_json::Value) -> Zeroizing<String> {
-    Zeroizing::new(value.to_string())
+fn object(answer: &str) -> Result<Object<'_>, Failure> {
+    Object::read(answer).ok_or_else(|| unusable("it is not a JSON object"))
+}
+
+/// An answer that means nothing is as good as none.
+pub(super) fn unusable(what: &'static str) -> Failure {
+    tracing::warn!(what, "an answer of the issuer's Backend API is unusable");
+    Failure::Unusable
+}
+
+/// The JSON of an object with these members. Some are secrets, so it is written into a place that is long
+/// enough from the start: a text that grows leaves what it held where it was.
+fn json_object(members: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
+    // An escape takes six bytes at most, and quotes, colon and comma take three more.
+    let longest = |text: &str| text.len().saturating_mul(6).saturating_add(3);
+    let length = members
+        .iter()
+        .map(|(name, text)| longest(name).saturating_add(longest(text)))
+        .fold(2, usize::saturating_add);
+    let mut json = Zeroizing::new(Vec::with_capacity(length));
+    let mut separator = b'{';
+    for (name, text) in members {
+        json.push(separator);
+        // Writing a text to memory cannot fail.
+        let _infallible = serde_json::to_writer(&mut *json, name);
+        json.push(b':');
+        let _infallible = serde_json::to_writer(&mut *json, text);
+        separator = b',';
+    }
+    json.push(b'}');
+    json
 }
 
 /// Whether an error is about the secret key and not about what was asked.
@@ -406,68 +404,4 @@ fn is_about_the_key(body: &[u8]) -> bool {
     };
     // An answer without a code says nothing against what was asked.
     code().unwrap_or(true)
-}
-
-fn profile(user: &Object<'_>) -> Profile {
-    let own = |name: &str| {
-        user.text(name)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    let primary = user.text("primary_email_address_id");
-    let addresses = user.get("email_addresses").and_then(Json::as_list);
-    let address = addresses
-        .unwrap_or_default()
-        .iter()
-        .filter_map(Json::as_object)
-        .find(|address| primary.is_some() && address.text("id") == primary);
-    let email = address
-        .and_then(|address| address.text("email_address"))
-        .map(str::to_owned);
-    let status = address
-        .and_then(|address| address.get("verification")?.as_object())
-        .and_then(|verification| verification.text("status"));
-    let metadata = user.get("private_metadata").and_then(Json::as_object);
-    let secrets = metadata.map(|metadata| {
-        metadata
-            .members()
-            .filter_map(|(name, value)| Some((name.to_owned(), value.as_str()?.into())))
-            .collect()
-    });
-    Profile {
-        email_verified: email.is_some().then_some(status == Some("verified")),
-        email,
-        first_name: own("first_name"),
-        last_name: own("last_name"),
-        image_url: own("image_url"),
-        secrets: secrets.unwrap_or_default(),
-    }
-}
-
-fn user_session(row: &Object<'_>) -> Option<UserSession> {
-    let latest = row.get("latest_activity").and_then(Json::as_object);
-    let activity = |name: &str| latest?.text(name).map(str::to_owned);
-    Some(UserSession {
-        id: row.text("id")?.to_owned(),
-        user_id: row.text("user_id")?.to_owned(),
-        is_active: row.text("status") == Some("active"),
-        created_at: seconds(row, "created_at"),
-        last_active_at: seconds(row, "last_active_at"),
-        expires_at: seconds(row, "expire_at"),
-        device: activity("device_type"),
-        browser: activity("browser_name"),
-        city: activity("city"),
-        country: activity("country"),
-    })
-}
-
-/// A point in time. Clerk writes milliseconds without saying so; in seconds such a number would lie
-/// thousands of years ahead.
-fn seconds(row: &Object<'_>, name: &str) -> Option<u64> {
-    let at = u64::try_from(row.get(name)?.as_seconds()?).ok()?;
-    Some(if at >= 100_000_000_000 {
-        at / 1_000
-    } else {
-        at
-    })
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,11 +14,14 @@ use crate::digest::Digest;
 /// How many answers are kept at once.
 const MOST: usize = 1_024;
 
-/// Answers by what was asked.
+/// Answers by what was asked. An answer goes when its time is over, whether or not anybody asks again:
+/// some of them are secrets.
 pub(super) struct Cache<V> {
-    entries: Mutex<HashMap<Digest, Entry<V>>>,
-    now: Stopwatch,
+    entries: Arc<Mutex<Entries<V>>>,
+    stopwatch: Stopwatch,
 }
+
+type Entries<V> = HashMap<Digest, Entry<V>>;
 
 /// Empty until the answer is there.
 type Entry<V> = watch::Receiver<Option<Kept<V>>>;
@@ -30,10 +33,10 @@ struct Kept<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static> Cache<V> {
-    pub(super) fn new(now: Stopwatch) -> Self {
+    pub(super) fn new(stopwatch: &Stopwatch) -> Self {
         Self {
-            entries: Mutex::default(),
-            now,
+            entries: Arc::default(),
+            stopwatch: stopwatch.clone(),
         }
     }
 
@@ -53,8 +56,8 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     where
         F: Future<Output = (V, Duration)> + Send + 'static,
     {
-        let now = (self.now)();
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.stopwatch.now();
+        let mut entries = lock(&self.entries);
         if let Some(entry) = entries.get(&key).filter(|entry| is_good(entry, now)) {
             return entry.clone();
         }
@@ -68,13 +71,29 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         let (sender, entry) = watch::channel(None);
         entries.insert(key, entry.clone());
         let work = load();
+        let (own, stopwatch) = (Arc::downgrade(&self.entries), self.stopwatch.clone());
         tokio::spawn(async move {
             let (value, good_for) = work.await;
             let until = now.saturating_add(good_for);
             sender.send_replace(Some(Kept { value, until }));
+            tokio::select! {
+                () = stopwatch.reach(until) => {}
+                // It had to make room, and nobody waits for it.
+                () = sender.closed() => return,
+            }
+            let Some(entries) = own.upgrade() else { return };
+            let mut entries = lock(&entries);
+            let is_same = |entry: &Entry<V>| entry.same_channel(&sender.subscribe());
+            if entries.get(&key).is_some_and(is_same) {
+                entries.remove(&key);
+            }
         });
         entry
     }
+}
+
+fn lock<V>(entries: &Mutex<Entries<V>>) -> MutexGuard<'_, Entries<V>> {
+    entries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether an answer is believed still, or on its way.
@@ -87,20 +106,16 @@ fn is_good<V>(entry: &Entry<V>, now: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::sync::Notify;
 
     use super::*;
 
-    /// A cache, the seconds on its stopwatch, and a count of what was asked.
-    fn cache() -> (Cache<usize>, Arc<AtomicU64>, Arc<AtomicUsize>) {
-        let seconds = Arc::new(AtomicU64::new(0));
-        let now = Arc::clone(&seconds);
-        let stopwatch: Stopwatch =
-            Arc::new(move || Duration::from_secs(now.load(Ordering::Relaxed)));
-        (Cache::new(stopwatch), seconds, Arc::default())
+    /// A cache, its stopwatch, and a count of what was asked.
+    fn cache() -> (Cache<usize>, Stopwatch, Arc<AtomicUsize>) {
+        let stopwatch = Stopwatch::held();
+        (Cache::new(&stopwatch), stopwatch, Arc::default())
     }
 
     fn key(n: usize) -> Digest {
@@ -109,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_asked_for_once_and_believed_for_its_time() {
-        let (cache, seconds, asked) = cache();
+        let (cache, stopwatch, asked) = cache();
         let answers = Arc::new(Notify::new());
         let load = || {
             let (asked, answers) = (Arc::clone(&asked), Arc::clone(&answers));
@@ -126,11 +141,33 @@ mod tests {
             answers.notify_one();
         });
         assert!(many.iter().all(|value| *value == Some(0)), "{many:?}");
-        seconds.store(14, Ordering::Relaxed);
+        stopwatch.pass(14);
         assert_eq!(cache.get(key(0), load).await, Some(0));
-        seconds.store(15, Ordering::Relaxed);
+        stopwatch.pass(1);
         answers.notify_one();
         assert_eq!(cache.get(key(0), load).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn an_answer_goes_when_its_time_is_over_though_nobody_asks() {
+        let stopwatch = Stopwatch::held();
+        let cache: Cache<Arc<str>> = Cache::new(&stopwatch);
+        let secret: Arc<str> = "s3cret".into();
+        let held = Arc::downgrade(&secret);
+        let value = cache.get(key(0), || async { (secret, Duration::from_secs(60)) });
+        assert_eq!(value.await.as_deref(), Some("s3cret"));
+        let others_run = async || {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        stopwatch.pass(59);
+        others_run().await;
+        assert!(held.upgrade().is_some());
+        stopwatch.pass(1);
+        others_run().await;
+        assert!(held.upgrade().is_none());
+        assert!(lock(&cache.entries).is_empty());
     }
 
     #[tokio::test]
@@ -139,7 +176,7 @@ mod tests {
         for n in 0..3 * MOST {
             let value = cache.get(key(n), || async move { (n, Duration::from_secs(15)) });
             assert_eq!(value.await, Some(n));
-            assert!(cache.entries.lock().unwrap().len() <= MOST);
+            assert!(lock(&cache.entries).len() <= MOST);
         }
     }
 

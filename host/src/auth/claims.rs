@@ -135,6 +135,73 @@ pub(super) fn subject<'a>(all: &'a Object<'a>, name: &str) -> Result<&'a str, Re
     Ok(subject)
 }
 
+/// Names of claims that tokens themselves define: those of RFC 7519 §4.1, RFC 8693, RFC 9068 and `OpenID`
+/// Connect Core 1.0 §5.1, and Clerk's own.
+const REGISTERED: [&str; 57] = [
+    "act",
+    "acr",
+    "address",
+    "amr",
+    "at_hash",
+    "aud",
+    "auth_time",
+    "azp",
+    "birthdate",
+    "c_hash",
+    "cat",
+    "client_id",
+    "cnf",
+    "email",
+    "email_verified",
+    "entitlements",
+    "events",
+    "exp",
+    "family_name",
+    "fea",
+    "firstName",
+    "first_name",
+    "fva",
+    "gender",
+    "given_name",
+    "groups",
+    "iat",
+    "imageUrl",
+    "image_url",
+    "iss",
+    "jti",
+    "lastName",
+    "last_name",
+    "locale",
+    "may_act",
+    "middle_name",
+    "name",
+    "nbf",
+    "nickname",
+    "nonce",
+    "o",
+    "phone_number",
+    "phone_number_verified",
+    "picture",
+    "pla",
+    "preferred_username",
+    "primaryEmail",
+    "primary_email_address",
+    "profile",
+    "roles",
+    "scope",
+    "scp",
+    "sid",
+    "sts",
+    "sub",
+    "updated_at",
+    "v",
+];
+
+/// Whether a claim of this name is for the issuer alone to make.
+pub(super) fn is_registered(name: &str) -> bool {
+    name.starts_with("org_") || REGISTERED.contains(&name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

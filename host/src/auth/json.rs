@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
+use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -11,13 +13,14 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 /// let a header of 16 KiB, which anybody can send, cost a million comparisons.
 const COMPARED_PAIRWISE: usize = 16;
 
-/// One JSON value.
-#[derive(Debug, PartialEq)]
+/// One JSON value. It may hold tokens, so only tests can print it.
+#[derive(PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) enum Json<'a> {
     Null,
     Bool(bool),
     Number(Number),
-    Text(Cow<'a, str>),
+    Text(Text<'a>),
     List(Vec<Json<'a>>),
     Object(Object<'a>),
 }
@@ -72,6 +75,26 @@ impl<'a> Json<'a> {
     }
 }
 
+/// A string: a part of the source, or a copy where it holds escapes. The copy may be a secret, and is
+/// wiped.
+#[derive(PartialEq)]
+#[cfg_attr(test, derive(Debug))]
+pub(super) enum Text<'a> {
+    Part(&'a str),
+    Copy(Zeroizing<String>),
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Part(text) => text,
+            Self::Copy(text) => text,
+        }
+    }
+}
+
 /// A JSON number as it was written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Number {
@@ -81,7 +104,8 @@ pub(super) enum Number {
 }
 
 /// The members of a JSON object in the order of the text, each name once.
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 impl<'a> Object<'a> {
@@ -104,11 +128,6 @@ impl<'a> Object<'a> {
     /// Whether there is a member of this name, null included.
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
-    }
-
-    /// The members in the order of the text.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
-        self.0.iter().map(|(name, value)| (&**name, value))
     }
 
     /// The member of this name, when it is a string.
@@ -169,11 +188,11 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
+        Ok(Json::Text(Text::Part(text)))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
+        Ok(Json::Text(Text::Copy(Zeroizing::new(text.to_owned()))))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
@@ -208,10 +227,7 @@ mod tests {
     #[test]
     fn plain_text_is_borrowed_and_escapes_are_read() {
         let object = Object::read(r#"{"a":"b","\u0063":"\u0064"}"#).unwrap();
-        assert!(matches!(
-            object.get("a"),
-            Some(Json::Text(Cow::Borrowed("b")))
-        ));
+        assert!(matches!(object.get("a"), Some(Json::Text(Text::Part("b")))));
         assert_eq!(object.text("c"), Some("d"));
     }
 

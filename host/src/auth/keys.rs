@@ -25,8 +25,9 @@ const USABLE: Duration = Duration::from_hours(1);
 /// The age at which the keeper renews keys, so that on a host in service they never get stale.
 const RENEWED: Duration = Duration::from_mins(4);
 
-/// The least time between two fetches that unknown key ids cause: anybody can make one up.
-const UNKNOWN_COOL_DOWN: Duration = Duration::from_secs(30);
+/// The least time between two fetches that unknown key ids cause, and between two that signatures cause
+/// which do not fit: anybody can make either up.
+const COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// How many unknown key ids are remembered, and how long: a key can come into use a moment before
 /// it is published, and must not stay refused for it.
@@ -78,12 +79,12 @@ impl Readiness {
 
 impl KeyStore {
     /// `url` is where the set is published, fixed by configuration and never taken from a token.
-    pub(super) fn new(client: Client, url: String, now: Stopwatch) -> Self {
+    pub(super) fn new(client: Client, url: String, stopwatch: Stopwatch) -> Self {
         Self {
             shared: Arc::new(Shared {
                 client,
                 url,
-                now,
+                stopwatch,
                 snapshot: ArcSwapOption::empty(),
                 flight: Mutex::default(),
                 finished: watch::Sender::new(0),
@@ -133,6 +134,25 @@ impl KeyStore {
         }
     }
 
+    /// The key of this name, if it is another than the one that a signature was just held against: the
+    /// issuer may have changed it and kept its name. `worth_a_fetch` is asked before that is found out.
+    pub(super) async fn changed(
+        &self,
+        kid: &str,
+        before: &Arc<DecodingKey>,
+        worth_a_fetch: impl FnOnce() -> bool,
+    ) -> Option<Arc<DecodingKey>> {
+        let shared = &self.shared;
+        let seen = shared.ended();
+        if worth_a_fetch() {
+            Shared::fetch_for_changed(shared, seen).await;
+        }
+        match shared.look_up(kid) {
+            Found::Key(key, _) => Some(key).filter(|key| !Arc::ptr_eq(key, before)),
+            Found::Unknown | Found::Nothing => None,
+        }
+    }
+
     pub(super) fn readiness(&self) -> Readiness {
         match self.shared.age() {
             Some(age) if age <= FRESH => Readiness::Loaded,
@@ -173,9 +193,9 @@ impl Keeper {
                 if strong.age().is_none_or(|age| age >= RENEWED) {
                     Shared::fetch_for_all(&strong, seen).await;
                 }
-                let pause = strong.until_renewal();
+                let (next, stopwatch) = (strong.next_renewal(), strong.stopwatch.clone());
                 drop(strong);
-                tokio::time::sleep(pause).await;
+                stopwatch.reach(next).await;
             }
         });
         Self(task.abort_handle())
@@ -192,7 +212,7 @@ impl Drop for Keeper {
 struct Shared {
     client: Client,
     url: String,
-    now: Stopwatch,
+    stopwatch: Stopwatch,
     snapshot: ArcSwapOption<Snapshot>,
     /// Taken only where a fetch may be due, and never across an await.
     flight: Mutex<Flight>,
@@ -215,6 +235,8 @@ struct Flight {
     not_before: Duration,
     /// No fetch for an unknown key id before this moment.
     unknown_not_before: Duration,
+    /// No fetch for a signature that does not fit before this moment.
+    changed_not_before: Duration,
     /// Key ids that were not in the last set, and until when that is believed.
     unknown: VecDeque<(String, Duration)>,
 }
@@ -249,7 +271,7 @@ impl Shared {
     }
 
     fn age_of(&self, snapshot: &Snapshot) -> Duration {
-        (self.now)().saturating_sub(snapshot.fetched_at)
+        self.stopwatch.now().saturating_sub(snapshot.fetched_at)
     }
 
     fn flight(&self) -> MutexGuard<'_, Flight> {
@@ -270,7 +292,7 @@ impl Shared {
                 Err(TryLockError::WouldBlock) => return,
             };
             let is_due = !flight.running
-                && (shared.now)() >= flight.not_before
+                && shared.stopwatch.now() >= flight.not_before
                 && shared.age().is_none_or(|age| age > FRESH);
             is_due.then(|| Landing::book(shared, &mut flight))
         };
@@ -293,7 +315,19 @@ impl Shared {
                 && now >= flight.not_before
                 && !flight.unknown.iter().any(|(unknown, _)| unknown == kid);
             if may_start {
-                flight.unknown_not_before = now.saturating_add(UNKNOWN_COOL_DOWN);
+                flight.unknown_not_before = now.saturating_add(COOL_DOWN);
+            }
+            may_start
+        })
+        .await
+    }
+
+    /// Waits for a fetch, where one is running or may start, since a signature does not fit its key.
+    async fn fetch_for_changed(shared: &Arc<Self>, seen: u64) -> bool {
+        Self::join(shared, seen, |flight, now| {
+            let may_start = now >= flight.changed_not_before && now >= flight.not_before;
+            if may_start {
+                flight.changed_not_before = now.saturating_add(COOL_DOWN);
             }
             may_start
         })
@@ -314,7 +348,7 @@ impl Shared {
             }
             if flight.running {
                 (wait, None)
-            } else if may_start(&mut flight, (shared.now)()) {
+            } else if may_start(&mut flight, shared.stopwatch.now()) {
                 (wait, Some(Landing::book(shared, &mut flight)))
             } else {
                 return false;
@@ -343,7 +377,7 @@ impl Shared {
     }
 
     fn remember_unknown(&self, kid: &str) {
-        let until = (self.now)().saturating_add(UNKNOWN_FOR);
+        let until = self.stopwatch.now().saturating_add(UNKNOWN_FOR);
         let mut flight = self.flight();
         // After a failure nobody knows which keys there are.
         if flight.failures > 0 || flight.unknown.iter().any(|(unknown, _)| unknown == kid) {
@@ -358,15 +392,18 @@ impl Shared {
     /// How long a caller should wait before asking again, at least a second.
     fn pause(&self) -> Duration {
         let not_before = self.flight().not_before;
-        not_before.saturating_sub((self.now)()).max(FIRST_PAUSE)
+        not_before
+            .saturating_sub(self.stopwatch.now())
+            .max(FIRST_PAUSE)
     }
 
-    /// How long the keeper sleeps.
-    fn until_renewal(&self) -> Duration {
-        match self.age() {
+    /// When the keeper looks again.
+    fn next_renewal(&self) -> Duration {
+        let pause = match self.age() {
             Some(age) if age < RENEWED => RENEWED.saturating_sub(age).max(FIRST_PAUSE),
             Some(_) | None => self.pause(),
-        }
+        };
+        self.stopwatch.now().saturating_add(pause)
     }
 }
 
@@ -391,7 +428,7 @@ impl Landing {
     /// callers would start one after the other.
     fn take_off(mut self) {
         tokio::spawn(async move {
-            let began = (self.shared.now)();
+            let began = self.shared.stopwatch.now();
             match self.shared.fetch().await {
                 Ok(keys) => self.arrive(keys, began),
                 Err(error) => tracing::warn!(
@@ -413,7 +450,7 @@ impl Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        let now = (self.shared.now)();
+        let now = self.shared.stopwatch.now();
         let mut flight = self.shared.flight();
         flight.running = false;
         if self.arrived {

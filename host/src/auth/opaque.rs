@@ -1,6 +1,7 @@
 //! Tokens without content: what they mean, the issuer alone can tell. They are asked about through
 //! the Backend API, and only where the operator wants that.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::backend::{Backend, Failure};
+use super::backend::{Backend, Failure, unusable};
 use super::cache::Cache;
-use super::claims::{Audience, subject};
+use super::claims::{Audience, is_registered, subject};
 use super::clock::Stopwatch;
 use super::denied::Reason;
 use super::json::{Json, Object};
@@ -18,6 +19,7 @@ use super::kind::{Kind, check_audience, check_oauth_audience};
 use super::pace::{Pace, Paces};
 use super::policy::Policy;
 use super::principal::Principal;
+use super::recent::Recent;
 use super::settings::OpaqueTokens;
 use super::verifier::Refusal;
 use crate::digest::Digest;
@@ -28,24 +30,23 @@ const GOOD_FOR: Duration = Duration::from_secs(15);
 /// How long one is known to be bad.
 const BAD_FOR: Duration = Duration::from_secs(5);
 
-/// How often unknown tokens are asked about, since anybody can make one up: half of what Clerk allows
-/// a host with this kind of key, so that what callers who are known need is not used up.
+/// How often tokens are asked about that were never good, since anybody can make one up: three tenths of
+/// what Clerk allows a host with this kind of key. As much again is for those that were good lately, and
+/// the rest for what is asked besides.
 const PACE: Pace = Pace {
-    times: 500,
+    times: 300,
     per: Duration::from_secs(10),
 };
 const DEVELOPMENT_PACE: Pace = Pace {
-    times: 50,
+    times: 30,
     per: Duration::from_secs(10),
 };
 
 /// Judges opaque tokens.
 pub(super) struct Opaque {
-    backend: Arc<Backend>,
     accepted: OpaqueTokens,
-    policy: Arc<Policy>,
     verdicts: Cache<Verdict>,
-    paces: Arc<Paces>,
+    asking: Arc<Asking>,
 }
 
 type Verdict = Result<Arc<Principal>, Refusal>;
@@ -57,13 +58,25 @@ pub(super) enum Form {
     ApiKey,
 }
 
+/// What it takes to ask about a token.
+struct Asking {
+    backend: Arc<Backend>,
+    policy: Arc<Policy>,
+    /// The tokens that were good lately.
+    known: Recent,
+    /// How often they alone may be asked about.
+    reserved: Paces,
+    /// How often any may.
+    common: Paces,
+}
+
 impl Opaque {
     pub(super) fn new(
         backend: Arc<Backend>,
         accepted: OpaqueTokens,
         is_production: bool,
         policy: Arc<Policy>,
-        now: &Stopwatch,
+        stopwatch: &Stopwatch,
     ) -> Self {
         let pace = if is_production {
             PACE
@@ -71,11 +84,15 @@ impl Opaque {
             DEVELOPMENT_PACE
         };
         Self {
-            backend,
             accepted,
-            policy,
-            verdicts: Cache::new(Arc::clone(now)),
-            paces: Arc::new(Paces::new(pace, Arc::clone(now))),
+            verdicts: Cache::new(stopwatch),
+            asking: Arc::new(Asking {
+                backend,
+                policy,
+                known: Recent::new(stopwatch),
+                reserved: Paces::new(pace, stopwatch),
+                common: Paces::new(pace, stopwatch),
+            }),
         }
     }
 
@@ -97,18 +114,13 @@ impl Opaque {
 
     /// Judges a token of this form.
     pub(super) async fn verify(&self, form: Form, token: &str) -> Result<Principal, Refusal> {
-        let verdict = self.verdicts.get(Digest::of(&[token.as_bytes()]), || {
-            let (backend, paces) = (Arc::clone(&self.backend), Arc::clone(&self.paces));
-            let policy = Arc::clone(&self.policy);
-            let token = SecretString::from(token);
+        let digest = Digest::of(&[token.as_bytes()]);
+        let verdict = self.verdicts.get(digest, || {
+            let (asking, token) = (Arc::clone(&self.asking), SecretString::from(token));
             async move {
-                match ask(form, &token, &backend, &paces, &policy).await {
+                match asking.ask(form, &token, digest).await {
                     Ok(who) => (Ok(Arc::new(who)), GOOD_FOR),
-                    // Nothing is known then, and the pause of the API is kept elsewhere.
-                    Err(refusal) if refusal.reason == Reason::Unavailable => {
-                        (Err(refusal), Duration::ZERO)
-                    }
-                    Err(refusal) => (Err(refusal), BAD_FOR),
+                    Err(NotGood { refusal, for_long }) => (Err(refusal), for_long),
                 }
             }
         });
@@ -119,49 +131,104 @@ impl Opaque {
     }
 }
 
-async fn ask(
-    form: Form,
-    token: &SecretString,
-    backend: &Backend,
-    paces: &Paces,
-    policy: &Policy,
-) -> Result<Principal, Refusal> {
-    let unavailable = |pause| Refusal {
-        retry_after: Some(pause),
-        ..Refusal::from(Reason::Unavailable)
-    };
-    paces.take_any().map_err(unavailable)?;
-    let (path, member) = match form {
-        Form::OAuth => (
-            "/v1/oauth_applications/access_tokens/verify",
-            "access_token",
-        ),
-        Form::ApiKey => ("/v1/api_keys/verify", "secret"),
-    };
-    let text = match backend.verify(path, member, token).await {
-        Ok(text) => text,
-        Err(Failure::NotFound | Failure::Refused) => return Err(Reason::Inactive.into()),
-        Err(Failure::Limited(pause) | Failure::Unavailable(pause)) => {
-            return Err(unavailable(pause));
-        }
-    };
-    let Some(answer) = Object::read(&text) else {
-        let failure = backend.unusable("it is not a JSON object");
-        return Err(unavailable(failure.pause().unwrap_or_default()));
-    };
-    let who = judge(form, &answer, policy)?;
-    Ok(who.with_text(claims(&text).unwrap_or_default()))
+/// Why a token is not accepted, and how long that is known.
+struct NotGood {
+    refusal: Refusal,
+    for_long: Duration,
 }
 
-/// The claims that the user gave an API key.
-fn claims(answer: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Claims<'a> {
-        #[serde(borrow)]
-        claims: &'a RawValue,
+impl From<Reason> for NotGood {
+    fn from(reason: Reason) -> Self {
+        Self {
+            refusal: reason.into(),
+            for_long: BAD_FOR,
+        }
     }
-    let Claims { claims } = serde_json::from_str(answer).ok()?;
-    Some(claims.get().to_owned())
+}
+
+impl NotGood {
+    /// Nothing is known of it before that has passed.
+    fn unavailable(pause: Duration) -> Self {
+        Self {
+            refusal: Refusal {
+                retry_after: Some(pause),
+                ..Reason::Unavailable.into()
+            },
+            // The pause is kept by whoever wants it.
+            for_long: Duration::ZERO,
+        }
+    }
+}
+
+impl From<Failure> for NotGood {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NotFound | Failure::Refused => Reason::Inactive.into(),
+            Failure::Limited(pause) | Failure::Unavailable(pause) => Self::unavailable(pause),
+            Failure::Unusable => {
+                let pause = failure.pause().unwrap_or_default();
+                Self {
+                    for_long: pause,
+                    ..Self::unavailable(pause)
+                }
+            }
+        }
+    }
+}
+
+impl Asking {
+    async fn ask(
+        &self,
+        form: Form,
+        token: &SecretString,
+        digest: Digest,
+    ) -> Result<Principal, NotGood> {
+        self.take(&digest).map_err(NotGood::unavailable)?;
+        let (path, member) = match form {
+            Form::OAuth => (
+                "/v1/oauth_applications/access_tokens/verify",
+                "access_token",
+            ),
+            Form::ApiKey => ("/v1/api_keys/verify", "secret"),
+        };
+        let judged = async {
+            let text = self.backend.verify(path, member, token).await?;
+            let answer = Object::read(&text).ok_or_else(|| unusable("it is not a JSON object"))?;
+            let who = judge(form, &answer, &self.policy)?;
+            Ok(who.with_text(claims(&text)))
+        };
+        let judged: Result<_, NotGood> = judged.await;
+        match &judged {
+            Ok(_) => self.known.note(digest),
+            Err(not_good) if not_good.refusal.reason == Reason::Unavailable => {}
+            Err(_) => self.known.forget(&digest),
+        }
+        judged
+    }
+
+    /// Whether a token may be asked about now; if not, how long to wait. A flood of tokens that are made up
+    /// leaves those alone that were good.
+    fn take(&self, token: &Digest) -> Result<(), Duration> {
+        if self.known.contains(token) && self.reserved.take_any().is_ok() {
+            return Ok(());
+        }
+        self.common.take_any()
+    }
+}
+
+/// The claims that whoever made an API key gave it. Names that tokens themselves define are left out: they
+/// would say what nobody has verified.
+fn claims(answer: &str) -> String {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        claims: BTreeMap<String, &'a RawValue>,
+    }
+    let Ok(Answer { mut claims }) = serde_json::from_str(answer) else {
+        return String::new();
+    };
+    claims.retain(|name, _| !is_registered(name));
+    serde_json::to_string(&claims).unwrap_or_default()
 }
 
 /// What the issuer's answer means. When the token expires is not worked out: the two forms write it

@@ -21,23 +21,23 @@ pub(super) struct Pace {
 /// Keeps a pace for each of many.
 pub(super) struct Paces {
     pace: Pace,
-    now: Stopwatch,
+    stopwatch: Stopwatch,
     /// When each will have rested wholly.
     rested: Mutex<HashMap<Digest, Duration>>,
 }
 
 impl Paces {
-    pub(super) fn new(pace: Pace, now: Stopwatch) -> Self {
+    pub(super) fn new(pace: Pace, stopwatch: &Stopwatch) -> Self {
         Self {
             pace,
-            now,
+            stopwatch: stopwatch.clone(),
             rested: Mutex::default(),
         }
     }
 
     /// Whether it may be done now, which counts; if not, how long to wait.
     pub(super) fn take(&self, who: Digest) -> Result<(), Duration> {
-        let now = (self.now)();
+        let now = self.stopwatch.now();
         let step = self.pace.per / self.pace.times.max(1);
         let mut rested = self.rested.lock().unwrap_or_else(PoisonError::into_inner);
         if rested.len() >= MOST {
@@ -64,32 +64,26 @@ impl Paces {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use super::*;
 
     #[test]
     fn each_has_its_pace() {
-        let seconds = Arc::new(AtomicU64::new(0));
-        let now = Arc::clone(&seconds);
-        let paces = Paces::new(
-            Pace {
-                times: 5,
-                per: Duration::from_secs(10),
-            },
-            Arc::new(move || Duration::from_secs(now.load(Ordering::Relaxed))),
-        );
+        let stopwatch = Stopwatch::held();
+        let pace = Pace {
+            times: 5,
+            per: Duration::from_secs(10),
+        };
+        let paces = Paces::new(pace, &stopwatch);
         let (ada, bob) = (Digest::of(&[b"ada"]), Digest::of(&[b"bob"]));
         for _ in 0..5 {
             assert_eq!(paces.take(ada), Ok(()));
         }
         assert_eq!(paces.take(ada), Err(Duration::from_secs(2)));
         assert_eq!(paces.take(bob), Ok(()));
-        seconds.store(2, Ordering::Relaxed);
+        stopwatch.pass(2);
         assert_eq!(paces.take(ada), Ok(()));
         assert_eq!(paces.take(ada), Err(Duration::from_secs(2)));
-        seconds.store(100, Ordering::Relaxed);
+        stopwatch.pass(98);
         for n in 0..u32::try_from(3 * MOST).unwrap() {
             assert_eq!(paces.take(Digest::of(&[&n.to_be_bytes()])), Ok(()));
             assert!(paces.rested.lock().unwrap().len() <= MOST);

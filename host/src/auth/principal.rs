@@ -123,7 +123,8 @@ impl Principal {
     }
 
     /// One claim of the verified token, by its exact name: a string as it stands, any other value
-    /// as JSON text; none when the token does not carry it.
+    /// as JSON text; none when the token does not carry it. An opaque token carries what its maker gave it,
+    /// under names that tokens do not define themselves.
     pub fn claim(&self, name: &str) -> Option<String> {
         let claims: BTreeMap<String, &RawValue> = serde_json::from_str(&self.text).ok()?;
         let value = claims.get(name)?.get();
@@ -197,15 +198,20 @@ impl Principal {
     pub(super) fn completed(&self, profile: &Profile) -> Self {
         let or = |own: &Option<String>, other: &Option<String>| own.clone().or(other.clone());
         // Whether an address is verified says nothing of another address.
-        let is_same = self.email.is_none() || self.email == profile.email;
+        let (email, email_verified) = match &self.email {
+            Some(own) => {
+                let known = profile.email_verified;
+                let known = known.filter(|_| profile.email.as_ref() == Some(own));
+                (Some(own), self.email_verified.or(known))
+            }
+            None => (profile.email.as_ref(), profile.email_verified),
+        };
         let first_name = or(&self.first_name, &profile.first_name);
         let last_name = or(&self.last_name, &profile.last_name);
         let both = first_name.as_deref().zip(last_name.as_deref());
         Self {
-            email: or(&self.email, &profile.email),
-            email_verified: self
-                .email_verified
-                .or(profile.email_verified.filter(|_| is_same)),
+            email: email.cloned(),
+            email_verified,
             name: self
                 .name
                 .clone()

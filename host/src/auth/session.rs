@@ -20,7 +20,7 @@ use super::json::{Json, Object};
 use super::pace::{Pace, Paces};
 use super::settings::{OAuthClient, Resource};
 use super::token::{Fingerprint, Segments};
-use super::upstream::{MAX_ANSWER_BYTES, read_body};
+use super::upstream::{MAX_ANSWER_BYTES, read_body, secret_body};
 use super::verifier::Verifier;
 use crate::digest::Digest;
 
@@ -28,6 +28,8 @@ use crate::digest::Digest;
 pub const MAX_REFRESH_TOKEN_BYTES: usize = 2_048;
 
 mod own;
+
+pub use own::Ended;
 
 /// Sign-ins, for whoever offers their callers to look after them: what the `auth` service of the box
 /// needs.
@@ -48,6 +50,8 @@ pub(super) struct Limits {
     each: Paces,
     /// What all callers without a token may ask together.
     unknown: Paces,
+    /// How many of their sessions one caller may end.
+    ending: Paces,
 }
 
 impl Limits {
@@ -59,11 +63,16 @@ impl Limits {
         times: 50,
         per: Duration::from_secs(10),
     };
+    const ENDING: Pace = Pace {
+        times: 50,
+        per: Duration::from_mins(1),
+    };
 
-    pub(super) fn new(now: &Stopwatch) -> Self {
+    pub(super) fn new(stopwatch: &Stopwatch) -> Self {
         Self {
-            each: Paces::new(Self::EACH, Arc::clone(now)),
-            unknown: Paces::new(Self::UNKNOWN, Arc::clone(now)),
+            each: Paces::new(Self::EACH, stopwatch),
+            unknown: Paces::new(Self::UNKNOWN, stopwatch),
+            ending: Paces::new(Self::ENDING, stopwatch),
         }
     }
 
@@ -73,8 +82,21 @@ impl Limits {
             Some(id) => self.each.take(Digest::of(&[id.as_bytes()])),
             None => self.unknown.take_any(),
         };
-        taken.map_err(|pause| SessionError::Limited(Some(pause.max(Duration::from_secs(1)))))
+        taken.map_err(limited)
     }
+
+    /// Counts one session that a caller ends, each of which is a request of its own.
+    fn end(&self, caller: &str) -> Result<(), SessionError> {
+        let taken = self.ending.take(Digest::of(&[caller.as_bytes()]));
+        taken.map_err(limited)
+    }
+}
+
+/// In whole seconds, upwards: who waits for less is limited again.
+fn limited(pause: Duration) -> SessionError {
+    let part = u64::from(pause.subsec_nanos() > 0);
+    let seconds = pause.as_secs().saturating_add(part).max(1);
+    SessionError::Limited(Some(Duration::from_secs(seconds)))
 }
 
 /// How callers identify themselves to this host.
@@ -163,7 +185,9 @@ impl From<backend::Failure> for SessionError {
             backend::Failure::NotFound => Self::NotFound,
             backend::Failure::Limited(pause) => Self::Limited(Some(pause)),
             // What is refused is the caller's fault only where they chose what was asked.
-            backend::Failure::Refused | backend::Failure::Unavailable(_) => Self::Unavailable,
+            backend::Failure::Refused
+            | backend::Failure::Unusable
+            | backend::Failure::Unavailable(_) => Self::Unavailable,
         }
     }
 }
@@ -213,7 +237,7 @@ impl Sessions {
             .post(format!("{}/oauth/token", self.issuer))
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(self.form(client, token));
+            .body(secret_body(self.form(client, token)));
         if let Some(secret) = &client.secret {
             let basic = basic_authorization(&client.id, secret).ok_or(Failure::Unusable(
                 "the client id or secret cannot stand in a header",
@@ -231,7 +255,6 @@ impl Sessions {
         let body = read_body(response, MAX_ANSWER_BYTES)
             .await
             .map_err(|error| Failure::Unreachable(error.to_string()))?;
-        let body = Zeroizing::new(body);
         let text = str::from_utf8(&body).map_err(|_utf8| Failure::Unusable("not JSON"))?;
         let answer = Object::read(text).ok_or(Failure::Unusable("not a JSON object"))?;
         // By `error`, not by status: 401 is also the answer to an expired refresh token.
@@ -244,18 +267,24 @@ impl Sessions {
     }
 
     /// The body of the request. The scope is left out, which keeps the one of the grant.
-    fn form(&self, client: &OAuthClient, token: &str) -> String {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "refresh_token");
-        form.append_pair("refresh_token", token);
+    fn form(&self, client: &OAuthClient, token: &str) -> Zeroizing<Vec<u8>> {
+        let mut members = vec![("grant_type", "refresh_token"), ("refresh_token", token)];
         // A client named the address on this computer only if it liked to, and the grant says so.
         if let Some(Resource::Public(resource)) = &self.resource {
-            form.append_pair("resource", resource);
+            members.push(("resource", resource));
         }
         if client.secret.is_none() {
-            form.append_pair("client_id", &client.id);
+            members.push(("client_id", &client.id));
         }
-        form.finish()
+        // Long enough from the start: a text that grows leaves what it held where it was. A byte takes
+        // three when it is encoded.
+        let length = members.iter().map(|(name, text)| {
+            let text = text.len().saturating_mul(3);
+            text.saturating_add(name.len()).saturating_add(2)
+        });
+        let mut form = String::with_capacity(length.fold(0, usize::saturating_add));
+        form_urlencoded::Serializer::new(&mut form).extend_pairs(members);
+        Zeroizing::new(form.into_bytes())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod backend;
 mod cases;
+mod discovery;
 mod draft;
 mod refresh;
 mod secrecy;
@@ -10,9 +11,10 @@ mod server;
 mod store;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use super::clock::Stopwatch;
 use super::upstream::Patience;
 use super::{Auth, Bearer, Credentials, Kind, Presented, Principal, Reason};
 use super::{Resource, Settings};
@@ -23,7 +25,7 @@ use server::Server;
 struct Bench {
     auth: Auth,
     clock: Arc<AtomicI64>,
-    stopwatch: Arc<AtomicU64>,
+    stopwatch: Stopwatch,
 }
 
 impl Bench {
@@ -51,12 +53,12 @@ impl Bench {
         settings.resource = Some(Resource::Public(RESOURCE.to_owned()));
         change(&mut settings);
         let clock = Arc::new(AtomicI64::new(NOW));
-        let stopwatch = Arc::new(AtomicU64::new(0));
-        let (day, since) = (Arc::clone(&clock), Arc::clone(&stopwatch));
+        let stopwatch = Stopwatch::held();
+        let day = Arc::clone(&clock);
         let auth = Auth::assemble(
             settings,
             Arc::new(move || day.load(Ordering::Relaxed)),
-            Arc::new(move || Duration::from_secs(since.load(Ordering::Relaxed))),
+            stopwatch.clone(),
             server.url("/.well-known/jwks.json"),
             patience,
         );
@@ -96,7 +98,7 @@ impl Bench {
 
     /// Moves the stopwatch, by which keys age.
     fn pass(&self, seconds: u64) {
-        self.stopwatch.fetch_add(seconds, Ordering::Relaxed);
+        self.stopwatch.pass(seconds);
     }
 
     /// Moves the time of day, by which tokens are judged.

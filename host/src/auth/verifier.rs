@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::claims::Claims;
 use super::clock::Clock;
@@ -92,11 +92,13 @@ impl Verifier {
                     ..with_kid(Reason::Unavailable)
                 },
             })?;
-        let signed = segments.signed.as_bytes();
-        match jsonwebtoken::crypto::verify(segments.signature, signed, &key, Algorithm::RS256) {
-            Ok(true) => {}
-            // An error is a signature that does not even decode.
-            Ok(false) | Err(_) => return Err(with_kid(Reason::Signature)),
+        if !is_signed(&segments, &key) {
+            let changed = self
+                .keys
+                .changed(&header.kid, &key, || self.claims_to_be_ours(&segments));
+            if !changed.await.is_some_and(|key| is_signed(&segments, &key)) {
+                return Err(with_kid(Reason::Signature));
+            }
         }
         self.read_payload(&header, &segments, late)
             .map_err(with_kid)
@@ -119,7 +121,7 @@ impl Verifier {
         Ok(principal.with_text(text))
     }
 
-    /// Whether a token with an unknown key says that it is from our issuer. **This is unverified**
+    /// Whether a token that no known key has signed says that it is from our issuer. **This is unverified**
     /// and decides one thing: whether it is worth asking the issuer for new keys.
     fn claims_to_be_ours(&self, segments: &Segments<'_>) -> bool {
         let Ok(text) = segments.payload_text() else {
@@ -128,4 +130,11 @@ impl Verifier {
         Object::read(&text)
             .is_some_and(|claims| claims.text("iss") == Some(self.policy.issuer.as_str()))
     }
+}
+
+/// Whether this key signed it. An error is a signature that does not even decode.
+fn is_signed(segments: &Segments<'_>, key: &DecodingKey) -> bool {
+    let signed = segments.signed.as_bytes();
+    let verified = jsonwebtoken::crypto::verify(segments.signature, signed, key, Algorithm::RS256);
+    matches!(verified, Ok(true))
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use secrecy::zeroize::Zeroizing;
 use toml::de::{DeTable, DeValue};
 
 /// One setting, in each of the places where it can be made.
@@ -88,8 +89,8 @@ pub struct Flag {
 /// A value, and where it stands.
 #[derive(Clone)]
 pub struct Value {
-    /// What was typed. It may be a secret.
-    pub text: String,
+    /// What was typed. It may be a secret, so it is wiped.
+    pub text: Zeroizing<String>,
     /// Where, for messages.
     pub place: String,
 }
@@ -155,7 +156,7 @@ impl Given {
     fn set(&mut self, key: &'static str, text: &str, place: impl FnOnce() -> String) {
         if !text.is_empty() {
             self.values.entry(key).or_insert_with(|| Value {
-                text: text.to_owned(),
+                text: Zeroizing::new(text.to_owned()),
                 place: place(),
             });
         }
@@ -214,13 +215,17 @@ impl Given {
             }
         }
         self.environment(&variables, &path.display().to_string());
+        // Some are secrets.
+        for text in variables.into_values() {
+            drop(Zeroizing::new(text));
+        }
     }
 
     fn file(&mut self, asked_for: Option<&Path>) {
         let path = asked_for.unwrap_or(Path::new("cloister.toml"));
         let place = path.display().to_string();
         let text = match fs::read_to_string(path) {
-            Ok(text) => text,
+            Ok(text) => Zeroizing::new(text),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound && asked_for.is_none() => return,
             Err(cause) => {
                 self.mistake(place, cause.to_string());
@@ -255,7 +260,7 @@ impl Given {
                 );
                 continue;
             };
-            match written(value.get_ref()) {
+            match written(value.get_ref()).map(Zeroizing::new) {
                 Some(text) => self.set(setting.key, &text, || format!("{place_of}: `{key}`")),
                 None => self.mistake(
                     place_of,

@@ -145,7 +145,7 @@ fn body(status: StatusCode, bytes: Vec<u8>, form: Form) -> Response {
         Form::Events => {
             let event = Event {
                 id: None,
-                data: bytes,
+                data: bytes.into(),
             };
             ("text/event-stream", stream::write(&event))
         }

@@ -5,12 +5,14 @@
     reason = "a refusal is a whole response, made once in a request and sent at once"
 )]
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::to_bytes;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -25,23 +27,25 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Takes one message.
 pub(super) async fn post(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match take(&endpoint, &parts.headers, body).await {
+    match take(&endpoint, &parts, body).await {
         Ok(response) | Err(response) => response,
     }
 }
 
 /// Opens the stream of a session.
-pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
+pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let (parts, _body) = request.into_parts();
+    let headers = &parts.headers;
     let stream = async |of: Session| {
         // Whether there is anything to open comes first.
-        let takes = matches!(form(&headers), Ok(Form::Either | Form::Events));
+        let takes = matches!(form(headers), Ok(Form::Either | Form::Events));
         if of.declared.session.is_some() && !takes {
             return Err(answer::refusal(
                 StatusCode::NOT_ACCEPTABLE,
                 "`Accept` must allow text/event-stream",
             ));
         }
-        let last_event = single(&headers, "last-event-id")?;
+        let last_event = single(headers, "last-event-id")?;
         let reply = endpoint
             .protocol
             .open_stream(&of.declared, of.bearer, last_event)
@@ -52,7 +56,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMa
             &endpoint.settings.challenge,
         ))
     };
-    match session(&endpoint, &headers) {
+    match session(&endpoint, &parts) {
         Ok(of) => match stream(of).await {
             Ok(response) | Err(response) => response,
         },
@@ -61,8 +65,9 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMa
 }
 
 /// Ends a session.
-pub(super) async fn delete(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
-    match session(&endpoint, &headers) {
+pub(super) async fn delete(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let (parts, _body) = request.into_parts();
+    match session(&endpoint, &parts) {
         Ok(of) => {
             let ended = endpoint.protocol.end_session(&of.declared, of.bearer).await;
             // Some clients take nothing but 200 or 204 for an ended session.
@@ -91,22 +96,22 @@ struct Session {
 }
 
 /// Reads a request that is about a session.
-fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Session, Response> {
+fn session(endpoint: &Endpoint, parts: &Parts) -> Result<Session, Response> {
     Ok(Session {
-        declared: declared(headers, Form::Events)?,
-        bearer: bearer(endpoint, headers)?,
+        declared: declared(parts, Form::Events)?,
+        bearer: bearer(endpoint, &parts.headers)?,
     })
 }
 
 async fn take(
     endpoint: &Endpoint,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: axum::body::Body,
 ) -> Result<Response, Response> {
-    let form = form(headers)?;
-    is_json(headers)?;
-    let declared = declared(headers, form)?;
-    let bearer = bearer(endpoint, headers)?;
+    let form = form(&parts.headers)?;
+    is_json(&parts.headers)?;
+    let declared = declared(parts, form)?;
+    let bearer = bearer(endpoint, &parts.headers)?;
 
     let limit = endpoint.settings.body;
     let body = tokio::time::timeout(PATIENCE, to_bytes(body, limit))
@@ -140,8 +145,9 @@ fn bearer(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Option<Bearer>, Re
         .map_err(|denied| answer::unauthorized(&denied, &endpoint.settings.challenge))
 }
 
-/// What the headers say of the message.
-fn declared(headers: &HeaderMap, form: Form) -> Result<Declared, Response> {
+/// What is known of the message besides its body.
+fn declared(parts: &Parts, form: Form) -> Result<Declared, Response> {
+    let headers = &parts.headers;
     let own = |name| Ok::<_, Response>(single(headers, name)?.map(str::to_owned));
     let mut params = Vec::new();
     for name in headers.keys() {
@@ -159,8 +165,15 @@ fn declared(headers: &HeaderMap, form: Form) -> Result<Declared, Response> {
             params,
         }),
         session: own(answer::SESSION.as_str())?,
+        peer: peer(parts),
         takes_streams: form != Form::Json,
     })
+}
+
+/// The address at the other end of the connection.
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(connection.0.ip())
 }
 
 /// The form in which the client takes its answer. Clients in the field say less than they should, so

@@ -25,6 +25,25 @@ pub(super) struct SignedIn {
     pub(super) at: i64,
 }
 
+/// Where a client gets its answer, and how.
+#[derive(Clone)]
+pub(super) struct Addressee {
+    pub(super) redirect: String,
+    pub(super) mode: Mode,
+    /// What it wants to have back as it came.
+    pub(super) state: Option<String>,
+}
+
+/// How an answer travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// In the address (RFC 6749 §4.1.2).
+    #[default]
+    Query,
+    /// As a form that the browser sends (OAuth 2.0 Form Post Response Mode).
+    FormPost,
+}
+
 /// What a client asked for, until the user has decided.
 #[derive(Clone)]
 pub(super) struct SignIn {
@@ -32,11 +51,9 @@ pub(super) struct SignIn {
     pub(super) client_id: String,
     /// The name that the client gives itself.
     pub(super) client_name: Option<String>,
-    /// Where the answer goes.
-    pub(super) redirect: String,
-    /// Whether the client named that address itself.
+    pub(super) addressee: Addressee,
+    /// Whether the client named its address itself.
     pub(super) named_redirect: bool,
-    pub(super) state: Option<String>,
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
     pub(super) challenge: Option<String>,

@@ -22,13 +22,16 @@ use super::reply::{clerk_error, with};
 
 mod access_token;
 mod authorize;
+mod back;
 mod backend;
 mod development;
+mod faults;
 mod form;
 mod grant;
 mod metadata;
 mod page;
 mod register;
+mod sign_in;
 
 /// The longest request body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -64,17 +67,15 @@ pub(super) fn routes(state: Arc<State>) -> Router {
             "/oauth/authorize",
             get(authorize::authorize).post(authorize::authorize),
         )
-        .route(
-            "/oauth/sign-in",
-            get(authorize::show).post(authorize::sign_in),
-        )
-        .route("/oauth/consent", post(authorize::consent))
+        .route("/oauth/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/oauth/consent", post(sign_in::consent))
         .merge(open)
         .merge(backend::unversioned_routes(&state))
         .nest("/v1", backend::routes(&state))
         .nest("/development", development::routes(&state))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&state), faults::fail))
         .layer(from_fn_with_state(Arc::clone(&state), only_local))
         .with_state(state)
 }

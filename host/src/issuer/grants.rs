@@ -8,8 +8,8 @@ use super::bounded::Bounded;
 use super::records::digest;
 use crate::digest::Digest;
 
-/// How long a code can be redeemed, in seconds.
-pub(super) const CODE_LIFETIME: i64 = 60;
+/// How long a code can be redeemed, in seconds: Clerk's ten minutes.
+pub(super) const CODE_LIFETIME: i64 = 600;
 
 /// The most grants.
 const MOST_GRANTS: usize = 1_024;

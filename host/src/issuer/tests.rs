@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 mod backend;
+mod faults;
 mod sign_in;
 
 use super::{DevelopmentIssuer, OldKey, TokenKind, TokenRequest, User};

@@ -63,6 +63,11 @@ pub enum TokenKind {
         /// The client it is made for, `aud`.
         client_id: String,
     },
+    /// The token of a machine, for other machines. Its subject is a machine, `mch_…`.
+    Machine {
+        /// The machines it is meant for, `aud` and `scopes`.
+        machines: Vec<String>,
+    },
 }
 
 /// What stands in a token: one that only has to be signed, or one that was.
@@ -159,6 +164,13 @@ impl TokenRequest {
                 add(json!({"aud": client_id, "jti": ids.next()}));
                 add(self.profile());
                 json!({"typ": "JWT"})
+            }
+            TokenKind::Machine { machines } => {
+                add(json!({
+                    "aud": machines, "nbf": nbf(10), "jti": format!("mt_{}", ids.next()),
+                    "scopes": machines.join(" "),
+                }));
+                json!({"typ": "JWT", "cat": "cl_B7d4PD333AAA"})
             }
         };
         claims.extend(self.claims.clone());

@@ -11,12 +11,13 @@ use futures_util::stream::{self, AbortHandle, StreamExt};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::exchange::{Event, Events, Exchange, Reply};
+use super::exchange::{Event, Events, Exchange, Reply, while_read};
 use super::json::{map, notification};
 use super::message::{Body, Message, Notification, Request};
 use super::meta;
 use super::reply::{Answer, Error, Kind};
 use super::session::{InUse, Session};
+use super::transcript::Transcript;
 use super::{Declared, Incoming, Named, Protocol};
 use crate::auth::{Bearer, Class, Denied};
 
@@ -140,7 +141,7 @@ impl Connection {
                 ..Declared::default()
             },
         };
-        Exchange::new(true, |outlet| {
+        Exchange::new(Some(Transcript::once()), |outlet| {
             Box::pin(async move {
                 let answer = connection.server.answer(incoming, named, outlet).await;
                 if let Kind::Unauthorized(denied) = &answer.kind {
@@ -165,7 +166,7 @@ impl Connection {
         ]);
         let notice = Event {
             id: None,
-            data: notification("notifications/cancelled", Some(&params)),
+            data: notification("notifications/cancelled", Some(&params)).into(),
         };
         events
             .chain(
@@ -272,15 +273,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.connection.state().running.remove(&self.request);
     }
-}
-
-/// The same events, with what is to be kept until they have been read.
-fn while_read<K: Send + 'static>(events: Events, kept: K) -> Events {
-    stream::unfold((events, kept), |(mut events, kept)| async move {
-        let event = events.next().await?;
-        Some((event, (events, kept)))
-    })
-    .boxed()
 }
 
 impl Error {

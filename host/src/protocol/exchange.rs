@@ -3,16 +3,16 @@
 //! An answer that nothing comes before is one JSON object. As soon as something is said on the way,
 //! the exchange becomes a stream that ends with the answer.
 
+use std::future::{self, Future};
 use std::pin::Pin;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::reply::Answer;
-
-/// How many messages may wait for a client that reads slowly.
-const WAITING: usize = 64;
+use super::transcript::{Transcript, Weight};
 
 /// One message on a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Event {
     /// By which the client can say where it stopped (2025-11-25 and before).
     pub id: Option<String>,
     /// One JSON object on one line; empty for an event that only tells its id.
-    pub data: Vec<u8>,
+    pub data: Bytes,
 }
 
 /// Messages, one after another. Dropping it cancels the work behind it, unless that belongs to a
@@ -37,26 +37,37 @@ pub enum Reply {
 
 /// Where a handler says what comes before its answer.
 #[derive(Clone)]
-pub(super) struct Outlet(Option<mpsc::Sender<Vec<u8>>>);
+pub(super) struct Outlet(Option<Arc<Transcript>>);
 
 impl Outlet {
     /// Whether the client can be told anything.
     pub(super) fn is_open(&self) -> bool {
-        self.0.as_ref().is_some_and(|sender| !sender.is_closed())
-    }
-
-    /// Says what may be lost: when the client does not read, it is.
-    pub(super) fn offer(&self, message: Vec<u8>) {
-        if let Some(sender) = &self.0 {
-            // Full or closed: the message is one that may be lost.
-            let _lost = sender.try_send(message);
-        }
+        self.0
+            .as_ref()
+            .is_some_and(|transcript| transcript.is_open())
     }
 
     /// Says what must arrive, and waits for room. False if nobody is there.
     pub(super) async fn say(&self, message: Vec<u8>) -> bool {
+        self.put(message, Weight::Must).await
+    }
+
+    /// Says what a client that is there receives, and waits for room. While its connection is broken,
+    /// the message may be lost.
+    pub(super) async fn mention(&self, message: Vec<u8>) {
+        let _nobody = self.put(message, Weight::May).await;
+    }
+
+    /// Says what stands for all that was said with this token before, if there is no room for it else.
+    pub(super) fn replace(&self, message: Vec<u8>, token: &Arc<str>) {
+        if let Some(transcript) = &self.0 {
+            transcript.replace(message, token);
+        }
+    }
+
+    async fn put(&self, message: Vec<u8>, weight: Weight) -> bool {
         match &self.0 {
-            Some(sender) => sender.send(message).await.is_ok(),
+            Some(transcript) => transcript.say(message, weight).await,
             None => false,
         }
     }
@@ -65,94 +76,114 @@ impl Outlet {
 /// A handler at work.
 pub(super) type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// What an exchange says.
-pub(super) enum Said {
-    Message(Vec<u8>),
-    /// The last.
-    Answer(Answer),
-}
-
-impl Said {
-    /// What goes on the stream; a request that was cancelled ends it without an answer.
-    pub(super) fn message(self) -> Option<Vec<u8>> {
-        match self {
-            Self::Message(message) => Some(message),
-            Self::Answer(answer) => Some(answer.body).filter(|body| !body.is_empty()),
-        }
-    }
-}
-
 /// The work on one message, with what it says on the way.
 pub(super) struct Exchange {
-    work: Option<Work>,
-    inlet: mpsc::Receiver<Vec<u8>>,
-    answer: Option<Answer>,
+    work: Work,
+    /// None if the client takes nothing but an answer.
+    transcript: Option<Arc<Transcript>>,
+}
+
+/// What an exchange comes to first.
+pub(super) enum First {
+    /// An answer, and nothing before it.
+    Answer(Answer),
+    /// A stream, because something was said.
+    Stream(Streaming),
+}
+
+/// An exchange that has become a stream.
+pub(super) struct Streaming {
+    work: Work,
+    pub(super) transcript: Arc<Transcript>,
 }
 
 impl Exchange {
     /// Prepares the work that `begin` makes. It does nothing before it is asked for what it says.
-    pub(super) fn new(takes_streams: bool, begin: impl FnOnce(Outlet) -> Work) -> Self {
-        let (sender, inlet) = mpsc::channel(WAITING);
-        let outlet = Outlet(takes_streams.then_some(sender));
+    pub(super) fn new(transcript: Option<Transcript>, begin: impl FnOnce(Outlet) -> Work) -> Self {
+        let transcript = transcript.map(Arc::new);
         Self {
-            work: Some(begin(outlet)),
-            inlet,
-            answer: None,
+            work: begin(Outlet(transcript.clone())),
+            transcript,
         }
     }
 
-    /// What is said next; nothing after the answer.
-    pub(super) async fn next(&mut self) -> Option<Said> {
-        if let Some(work) = &mut self.work {
-            tokio::select! {
-                biased;
-                Some(message) = self.inlet.recv() => return Some(Said::Message(message)),
-                answer = work => {
-                    self.answer = Some(answer);
-                    self.work = None;
-                }
-            }
-        }
-        // What was said in the last moment comes before the answer.
-        match self.inlet.try_recv() {
-            Ok(message) => Some(Said::Message(message)),
-            Err(_empty) => self.answer.take().map(Said::Answer),
-        }
+    /// Works until there is something to say.
+    pub(super) async fn first(mut self) -> First {
+        let Some(transcript) = self.transcript else {
+            return First::Answer(self.work.await);
+        };
+        let answer = tokio::select! {
+            biased;
+            () = transcript.begun() => None,
+            answer = &mut self.work => Some(answer),
+        };
+        let work = match answer {
+            Some(answer) if !transcript.has_begun() => return First::Answer(answer),
+            Some(answer) => Box::pin(future::ready(answer)),
+            None => self.work,
+        };
+        First::Stream(Streaming { work, transcript })
     }
 
     /// The reply, driven by whoever waits for it.
-    pub(super) async fn reply(mut self) -> Reply {
-        match self.next().await {
-            Some(Said::Message(data)) => {
-                let first = stream::iter([Event { id: None, data }]);
-                Reply::Stream(first.chain(self.events()).boxed())
-            }
-            Some(Said::Answer(answer)) => Reply::Answer(answer),
-            None => Reply::Answer(Answer::accepted()),
+    pub(super) async fn reply(self) -> Reply {
+        match self.first().await {
+            First::Answer(answer) => Reply::Answer(answer),
+            First::Stream(streaming) => Reply::Stream(streaming.events()),
         }
     }
 
-    /// All that is said from now on, as a stream. It may be more than its reader takes, so the work goes
-    /// on beside it and ends in its own time; or at once, if the reader goes.
-    pub(super) fn events(mut self) -> Events {
-        self.work = self.work.map(beside);
-        stream::unfold(self, |mut exchange| async move {
-            let data = exchange.next().await?.message()?;
-            Some((Event { id: None, data }, exchange))
-        })
-        .boxed()
+    /// All that is said, as a stream, whatever there is of it.
+    pub(super) fn events(self) -> Events {
+        Streaming {
+            work: self.work,
+            transcript: self
+                .transcript
+                .unwrap_or_else(|| Arc::new(Transcript::once())),
+        }
+        .events()
     }
 }
 
-/// Work that goes on without being polled. Dropping it ends it.
-fn beside(work: Work) -> Work {
-    let mut task = JoinSet::new();
-    task.spawn(work);
-    Box::pin(async move {
-        match task.join_next().await {
-            Some(Ok(answer)) => answer,
-            // It was dropped, or panicked: there is no answer.
-            Some(Err(_)) | None => Answer::accepted(),
-        }
+impl Streaming {
+    /// Works to the end, and says the answer. A request that was cancelled has none.
+    pub(super) async fn run(self) {
+        let ends = End(&self.transcript);
+        let answer = self.work.await;
+        ends.with(answer);
+    }
+
+    /// The stream. It may be more than its reader takes, so the work goes on beside it and ends in its own
+    /// time; or at once, if the reader goes.
+    fn events(self) -> Events {
+        let events = self.transcript.read(0, |_| None);
+        let mut work = JoinSet::new();
+        work.spawn(self.run());
+        while_read(events, work)
+    }
+}
+
+/// Ends a transcript when the work that fills it ends, however it does.
+struct End<'a>(&'a Transcript);
+
+impl End<'_> {
+    fn with(self, answer: Answer) {
+        self.0
+            .end(Some(answer.body).filter(|body| !body.is_empty()));
+    }
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end(None);
+    }
+}
+
+/// The same events, with what is to be kept until they have been read.
+pub(super) fn while_read<K: Send + 'static>(events: Events, kept: K) -> Events {
+    stream::unfold((events, kept), |(mut events, kept)| async move {
+        let event = events.next().await?;
+        Some((event, (events, kept)))
     })
+    .boxed()
 }

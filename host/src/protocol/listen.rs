@@ -10,11 +10,12 @@ use serde_json::{Map, Value, json};
 
 use super::Protocol;
 use super::changes::Changed;
-use super::exchange::{Events, Exchange, Outlet};
+use super::exchange::{Events, Exchange, Outlet, while_read};
 use super::json::{map, notification, object as written};
 use super::message::{Params, Request, object};
 use super::reply::{Answer, Error};
 use super::session::{InUse, MOST_SUBSCRIPTIONS, Session};
+use super::transcript::Transcript;
 
 /// The longest address that is watched.
 const LONGEST_URI: usize = 2_048;
@@ -162,13 +163,13 @@ impl Protocol {
     pub(super) fn unasked(self: &Arc<Self>, session: &Arc<Session>) -> Events {
         let server = Arc::clone(self);
         let listening = Arc::clone(session);
-        let exchange = Exchange::new(true, |outlet| {
+        let exchange = Exchange::new(Some(Transcript::once()), |outlet| {
             Box::pin(async move {
                 server.tell(&listening, &outlet).await;
                 Answer::accepted()
             })
         });
-        InUse::of(session).while_read(exchange.events())
+        while_read(exchange.events(), InUse::of(session))
     }
 
     async fn tell(&self, session: &Session, outlet: &Outlet) {

@@ -27,7 +27,6 @@ pub(super) enum Body<'a> {
 }
 
 /// One message.
-#[derive(Debug)]
 pub(super) enum Message<'a> {
     Request(Request<'a>),
     Notification(Notification<'a>),
@@ -35,14 +34,12 @@ pub(super) enum Message<'a> {
 }
 
 /// A message that wants no answer.
-#[derive(Debug)]
 pub(super) struct Notification<'a> {
     pub(super) method: Cow<'a, str>,
     pub(super) params: Params<'a>,
 }
 
 /// The answer of a client to a request of this server.
-#[derive(Debug)]
 pub(super) struct Response<'a> {
     pub(super) id: &'a RawValue,
     /// `result` or `error`, as it came.
@@ -50,7 +47,6 @@ pub(super) struct Response<'a> {
 }
 
 /// A message that wants an answer.
-#[derive(Debug)]
 pub(super) struct Request<'a> {
     /// A string or an integer, byte for byte as the client wrote it.
     pub(super) id: &'a RawValue,
@@ -60,7 +56,7 @@ pub(super) struct Request<'a> {
 
 /// The members of `params` that some method knows. What is inside stays as it came until the method
 /// wants it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Params<'a> {
     #[serde(borrow, rename = "_meta", deserialize_with = "present")]

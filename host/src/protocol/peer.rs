@@ -47,6 +47,8 @@ pub(super) struct Peer {
 struct Progress {
     /// A string or an integer, as the client wrote it.
     token: Box<RawValue>,
+    /// The same, by which one update stands for those before it.
+    replaces: Arc<str>,
     last: Mutex<f64>,
 }
 
@@ -176,6 +178,7 @@ fn progress(request: &Request<'_>) -> Option<Progress> {
     let token = super::message::readable_id(meta.token?).ok()?;
     Some(Progress {
         token: token.to_owned(),
+        replaces: token.get().into(),
         last: Mutex::new(f64::NEG_INFINITY),
     })
 }
@@ -202,17 +205,19 @@ impl Client for Peer {
             total: total.map(number),
             message,
         };
-        self.outlet
-            .offer(notification("notifications/progress", Some(&params)));
+        let message = notification("notifications/progress", Some(&params));
+        self.outlet.replace(message, &progress.replaces);
     }
 
-    fn log(&self, level: Level, data: String, logger: Option<String>) {
-        let Some(least) = self.level.filter(|_| self.outlet.is_open()) else {
-            return;
-        };
-        if let Some(message) = logging::message(least, level, logger.as_deref(), &data) {
-            self.outlet.offer(message);
-        }
+    fn log(&self, level: Level, data: String, logger: Option<String>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let Some(least) = self.level.filter(|_| self.outlet.is_open()) else {
+                return;
+            };
+            if let Some(message) = logging::message(least, level, logger.as_deref(), &data) {
+                self.outlet.mention(message).await;
+            }
+        })
     }
 
     fn ask(
@@ -270,22 +275,28 @@ impl Peer {
         let (id, answer) = session.question();
         let asked = Forget { session, id };
         let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        if !self.outlet.say(request.to_string().into_bytes()).await {
-            return Err(Unanswered::Late);
-        }
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(Ok(result))) => questions::answer(question, &result),
-            Ok(Ok(Err(error))) => Err(questions::refused(&error)),
-            // The session has ended, and this call ends with it.
-            Ok(Err(_gone)) => Err(Unanswered::Late),
+        let answered = async {
+            if self.outlet.say(request.to_string().into_bytes()).await {
+                answer.await.ok()
+            } else {
+                None
+            }
+        };
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Some(Ok(result))) => questions::answer(question, &result),
+            Ok(Some(Err(error))) => Err(questions::refused(&error)),
+            // Nobody will answer any more, and mostly this call ends over that, too.
+            Ok(None) => Err(Unanswered::Late),
             Err(_elapsed) => {
                 drop(asked);
                 let params = map([
                     ("requestId", Some(id.into())),
                     ("reason", Some("nobody answered in time".into())),
                 ]);
+                // A client that does not read is not waited for.
+                let message = notification("notifications/cancelled", Some(&params));
                 self.outlet
-                    .offer(notification("notifications/cancelled", Some(&params)));
+                    .replace(message, &format!("question {id}").into());
                 Err(Unanswered::Late)
             }
         }

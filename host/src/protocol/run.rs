@@ -49,7 +49,7 @@ impl Protocol {
     ) -> Option<Turn> {
         let is_long = |arguments: &RawValue| arguments.get().len() > LONG;
         if request.params.arguments.is_some_and(is_long) {
-            Some(self.sandbox.turn(behalf(context)).await)
+            Some(self.sandbox.turn(context.party()).await)
         } else {
             None
         }
@@ -81,7 +81,7 @@ impl Protocol {
             number: context.record.map(Record::number).unwrap_or_default(),
             service: Arc::clone(&function.service),
             caller,
-            behalf: behalf(context),
+            behalf: context.party(),
             client,
             limits: function.limits,
             usage: context.record.map(Record::usage).unwrap_or_default(),
@@ -214,11 +214,6 @@ impl Protocol {
             }),
         ))
     }
-}
-
-/// On whose behalf a request is served, if that is known.
-fn behalf(context: &Context<'_>) -> Option<Arc<str>> {
-    context.caller.as_deref().map(|caller| caller.id().into())
 }
 
 fn arguments(request: &Request<'_>) -> Option<Value> {

@@ -4,8 +4,6 @@
 //! A session is found by its id, which proves nothing: what is done in it is done for the caller whose
 //! token comes with the request, and a session that was opened by one caller serves no other.
 
-mod log;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,22 +13,21 @@ use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::AbortHandle;
-use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot, watch};
 
-use self::log::Log;
 use super::changes::Listener;
-use super::exchange::{Event, Events, Exchange, Reply, Said};
+use super::exchange::{Events, Exchange, First, Reply, while_read};
 use super::message::Response;
 use super::reply::{Answer, Error};
 use super::revision::Revision;
+use super::transcript::Transcript;
 use crate::auth::Principal;
 use crate::sandbox::client::{Capability, Level};
 
 /// The most streams of one session that can be read again.
-const MOST_LOGS: usize = 8;
+const MOST_STREAMS_KEPT: usize = 8;
 
 /// How long a stream that has ended can be read again: a client whose connection broke in the last
 /// moment comes back within seconds.
@@ -83,7 +80,7 @@ pub(super) struct Session {
     owner: OnceLock<String>,
     state: Mutex<State>,
     next_request: AtomicU64,
-    next_log: AtomicU64,
+    next_stream: AtomicU64,
     room: Arc<Semaphore>,
     /// The number of the stream for what is said unasked; a newer one takes over.
     stream: watch::Sender<u64>,
@@ -102,7 +99,8 @@ struct State {
     pending: HashMap<u64, oneshot::Sender<Result<Value, Value>>>,
     /// By the id of the request, as the client wrote it.
     running: HashMap<Box<str>, AbortHandle>,
-    logs: BTreeMap<u64, Arc<Log>>,
+    /// The streams that can be read again, by number.
+    streams_kept: BTreeMap<u64, Arc<Transcript>>,
 }
 
 /// No lock here is held across anything that can panic or wait; a poisoned one is good.
@@ -151,10 +149,10 @@ impl Sessions {
                 subscriptions: BTreeSet::new(),
                 pending: HashMap::new(),
                 running: HashMap::new(),
-                logs: BTreeMap::new(),
+                streams_kept: BTreeMap::new(),
             }),
             next_request: AtomicU64::new(1),
-            next_log: AtomicU64::new(1),
+            next_stream: AtomicU64::new(1),
             room: Arc::clone(&self.room),
             stream: watch::Sender::new(0),
             listener: AsyncMutex::new(listener),
@@ -226,9 +224,11 @@ impl Session {
             running.abort();
         }
         state.pending.clear();
-        state.logs.clear();
+        for (_, transcript) in std::mem::take(&mut state.streams_kept) {
+            transcript.abandon();
+        }
         drop(state);
-        self.next_stream();
+        self.take_over();
     }
 
     /// Whether a request in this session may come from this caller. The first caller with a token
@@ -329,36 +329,29 @@ impl Session {
         })
     }
 
+    /// What an exchange of this session says goes into: a stream that can be read again.
+    pub(super) fn transcript(&self) -> Transcript {
+        Transcript::lasting(self.revision.polls())
+    }
+
     /// The reply of an exchange that goes on when the client's connection breaks: only a notification
     /// or the end of the session cancels it.
-    pub(super) async fn reply(self: Arc<Self>, mut exchange: Exchange) -> Reply {
+    pub(super) async fn reply(self: Arc<Self>, exchange: Exchange) -> Reply {
         let (sender, receiver) = oneshot::channel();
         let session = self;
         // It ends by itself: every call has a deadline.
         tokio::spawn(async move {
-            match exchange.next().await {
-                None => {}
-                Some(Said::Answer(answer)) => {
+            match exchange.first().await {
+                First::Answer(answer) => {
                     let _disconnected = sender.send(Reply::Answer(answer));
                 }
-                Some(Said::Message(first)) => {
-                    let log = session.open_log();
-                    let ends = End(&log);
-                    if session.revision.polls() {
-                        // The first event only says from where to go on (2025-11-25).
-                        log.push(Vec::new());
-                    }
-                    log.push(first);
-                    let stream = session.read(&log, 0);
+                First::Stream(streaming) => {
+                    let transcript = Arc::clone(&streaming.transcript);
+                    let number = session.open_stream(&transcript);
+                    let stream = session.read(&transcript, number, 0);
                     let _disconnected = sender.send(Reply::Stream(stream));
-                    while let Some(said) = exchange.next().await {
-                        if let Some(message) = said.message() {
-                            log.push(message);
-                        }
-                    }
-                    drop(exchange);
-                    drop(ends);
-                    session.keep(log).await;
+                    streaming.run().await;
+                    session.keep(transcript, number).await;
                 }
             }
         });
@@ -370,43 +363,56 @@ impl Session {
 
     /// Reads on where a broken connection stopped; none if that is not there any more.
     pub(super) fn resume(self: &Arc<Self>, last_event: &str) -> Option<Events> {
-        let (stream, next) = log::parse_id(last_event)?;
-        let log = lock(&self.state).logs.get(&stream).map(Arc::clone)?;
-        log.has(next).then(|| self.read(&log, next))
+        let (number, from) = parse_id(last_event)?;
+        let transcript = lock(&self.state)
+            .streams_kept
+            .get(&number)
+            .map(Arc::clone)?;
+        transcript
+            .can_go_on(from)
+            .then(|| self.read(&transcript, number, from))
     }
 
-    fn open_log(&self) -> Arc<Log> {
-        let number = self.next_log.fetch_add(1, Ordering::Relaxed);
-        let log = Arc::new(Log::new(number));
+    /// Gives a stream its number, and makes room for it among those that can be read again.
+    fn open_stream(&self, transcript: &Arc<Transcript>) -> u64 {
+        let number = self.next_stream.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
         if state.ended {
-            return log;
+            transcript.abandon();
+            return number;
         }
-        while state.logs.len() >= MOST_LOGS {
-            let finished = state.logs.iter().find(|(_, log)| log.has_ended());
-            let oldest = finished
-                .or_else(|| state.logs.iter().next())
+        while state.streams_kept.len() >= MOST_STREAMS_KEPT {
+            let said = state.streams_kept.iter().find(|(_, it)| it.is_said());
+            let oldest = said
+                .or_else(|| state.streams_kept.iter().next())
                 .map(|(number, _)| *number);
-            let Some(oldest) = oldest else { break };
-            state.logs.remove(&oldest);
+            let Some(forgotten) = oldest.and_then(|oldest| state.streams_kept.remove(&oldest))
+            else {
+                break;
+            };
+            forgotten.abandon();
         }
-        state.logs.insert(number, Arc::clone(&log));
-        log
+        state.streams_kept.insert(number, Arc::clone(transcript));
+        number
     }
 
     /// Keeps a stream that has ended for a while, if there is room for it.
-    async fn keep(&self, log: Arc<Log>) {
-        let number = log.number();
-        let size = u32::try_from(log.size()).ok();
-        drop(log);
+    async fn keep(&self, transcript: Arc<Transcript>, number: u64) {
+        let size = u32::try_from(transcript.size()).ok();
+        let closed = transcript.closed();
+        drop(transcript);
         if let Some(_room) = size.and_then(|size| self.room.try_acquire_many(size).ok()) {
-            tokio::time::sleep(KEPT_FOR).await;
+            // The room is free as soon as nobody can come back for what is in it.
+            let _closed = tokio::time::timeout(KEPT_FOR, closed).await;
         }
-        lock(&self.state).logs.remove(&number);
+        if let Some(forgotten) = lock(&self.state).streams_kept.remove(&number) {
+            forgotten.abandon();
+        }
     }
 
-    fn read(self: &Arc<Self>, log: &Arc<Log>, from: u64) -> Events {
-        InUse::of(self).while_read(Arc::clone(log).read(from))
+    fn read(self: &Arc<Self>, transcript: &Arc<Transcript>, number: u64, from: u64) -> Events {
+        let events = transcript.read(from, move |next| Some(id(number, next)));
+        while_read(events, InUse::of(self))
     }
 
     /// Opens the stream for what is said unasked. What is returned ends when a newer one takes over, or
@@ -414,7 +420,7 @@ impl Session {
     pub(super) fn listen(&self) -> impl Future<Output = ()> + use<> {
         let state = lock(&self.state);
         let ended = state.ended;
-        let this = self.next_stream();
+        let this = self.take_over();
         let mut newest = self.stream.subscribe();
         drop(state);
         async move {
@@ -423,7 +429,7 @@ impl Session {
         }
     }
 
-    fn next_stream(&self) -> u64 {
+    fn take_over(&self) -> u64 {
         let mut number = 0;
         self.stream.send_modify(|stream| {
             *stream = stream.saturating_add(1);
@@ -433,13 +439,15 @@ impl Session {
     }
 }
 
-/// Ends a log when the work that fills it ends, however it does.
-struct End<'a>(&'a Log);
+/// An event's id names its stream and the event that comes after it.
+fn id(stream: u64, next: u64) -> String {
+    format!("{stream}-{next}")
+}
 
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.end();
-    }
+/// The stream, and the event to go on with.
+fn parse_id(id: &str) -> Option<(u64, u64)> {
+    let (stream, next) = id.split_once('-')?;
+    Some((stream.parse().ok()?, next.parse().ok()?))
 }
 
 /// Work on one request of a session.
@@ -463,15 +471,6 @@ impl InUse {
         state.streams = state.streams.saturating_add(1);
         drop(state);
         Self(Arc::clone(session))
-    }
-
-    /// The same events; the session is in use as long as somebody reads them.
-    pub(super) fn while_read(self, events: Events) -> Events {
-        stream::unfold((events, self), |(mut events, in_use)| async move {
-            let event: Event = events.next().await?;
-            Some((event, (events, in_use)))
-        })
-        .boxed()
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Manifest {
     /// Whether its functions serve no caller whose session has ended. Each session is asked about at the
     /// issuer every few seconds; tokens that belong to no session are served as ever.
     pub(super) active_session: bool,
+    /// Whether it may refresh tokens, and see and end the sessions of its callers. That is what the `auth`
+    /// service of the box is for, and nobody else's business.
+    sessions: bool,
     /// What one call of it may use.
     pub(super) limits: GivenLimits,
     /// What becomes of its errors.
@@ -139,6 +142,7 @@ impl Manifest {
         Ok(Grants {
             env: env.collect::<Result<_, _>>()?,
             user_secrets: secrets::of_users(&self.secrets),
+            sessions: self.sessions,
             http: self.http.grant(&secrets)?,
             config: config.collect::<Result<_, String>>()?,
             files: files::granted(&self.files, own)?,
@@ -185,6 +189,7 @@ mod tests {
             "[tools.get]\n\nscopes = [\"a b\"]",
             "[tools.get]\n\nroles = [\"\"]",
             "\n\nactive_session = \"yes\"",
+            "\n\nsessions = \"yes\"",
         ] {
             let error = read(wrong).unwrap_err();
             assert!(error.contains("line 3"), "{error}");

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::auth::Party;
+
 use self::state::{State, Waiter};
 
 /// Places for calls. Clones are the same places.
@@ -29,8 +31,8 @@ struct Inner {
 pub(super) struct Bounds {
     /// How many may run.
     pub(super) places: usize,
-    /// How many of one caller may run or be aside. Callers who cannot be told apart are bounded by their
-    /// services alone.
+    /// How many of one caller may run or be aside. A host that serves nobody but the process that started
+    /// it keeps nothing for others.
     pub(super) share: usize,
     /// How many may wait for a place, and how many of one caller.
     pub(super) queue: usize,
@@ -66,8 +68,8 @@ impl Bounds {
 pub(super) struct Claim {
     /// The service that is called.
     pub(super) service: Arc<str>,
-    /// Who calls, if they can be told from others.
-    pub(super) caller: Option<Arc<str>>,
+    /// Whose share of the places it takes.
+    pub(super) caller: Party,
     /// How many places the service may have. The last to ask is right: its manifest may have changed.
     pub(super) most: usize,
 }

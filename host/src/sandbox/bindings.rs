@@ -7,6 +7,7 @@ wasmtime::component::bindgen!({
         "cloister:mcp/client.ask": async | trappable,
         "cloister:mcp/client.elicit": async | trappable,
         "cloister:mcp/client.list-roots": async | trappable,
+        "cloister:mcp/client.log": async | trappable,
         "cloister:mcp/client.sample": async | trappable,
         "cloister:mcp/client.visit": async | trappable,
         "cloister:mcp/auth.[method]auth-user.get": async | trappable,

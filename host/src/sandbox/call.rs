@@ -23,7 +23,7 @@ use super::turns::compute;
 use super::usage::Usage;
 use super::weight::Weight;
 use super::{Failure, Limits, Sandbox};
-use crate::auth::Principal;
+use crate::auth::{Party, Principal};
 
 /// How many random bytes a guest may ask for at once. Making them is not interrupted.
 pub(super) const RANDOM: usize = 64 << 10;
@@ -36,8 +36,8 @@ pub struct Invocation {
     pub service: Arc<str>,
     /// The caller, if the function is to know them.
     pub caller: Option<Arc<Principal>>,
-    /// On whose behalf it takes a place and asks the issuer: the id of whoever asked, known to the function or not.
-    pub behalf: Option<Arc<str>>,
+    /// On whose behalf it takes a place and asks the issuer: whoever asked, known to the function or not.
+    pub behalf: Party,
     /// Where what it says and asks goes.
     pub client: Arc<dyn Client>,
     /// What it may use.

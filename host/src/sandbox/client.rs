@@ -15,11 +15,11 @@ pub trait Client: Send + Sync {
     /// What the client can be asked for.
     fn capabilities(&self) -> Capability;
 
-    /// How far the call is. The numbers are finite.
+    /// How far the call is. The numbers are finite. What comes next stands for what came before.
     fn progress(&self, done: f64, total: Option<f64>, message: Option<String>);
 
-    /// A log message.
-    fn log(&self, level: Level, data: String, logger: Option<String>);
+    /// A log message. It waits while its client has more to read than there is room for.
+    fn log(&self, level: Level, data: String, logger: Option<String>) -> BoxFuture<'_, ()>;
 
     /// Asks, each question under its key, and waits for the answers, which come in the order of the
     /// questions. The time of the call stands still meanwhile, so the wait must have an end.

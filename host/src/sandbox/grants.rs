@@ -22,6 +22,9 @@ pub struct Grants {
     /// The secrets of the caller's own that it may ask for, by their names, and the members of the
     /// caller's private metadata that hold them.
     pub user_secrets: BTreeMap<String, String>,
+    /// Whether it may look after its callers' sign-ins: refresh tokens with what the host has for that,
+    /// and see and end sessions.
+    pub sessions: bool,
     /// The origins that it may send requests to.
     pub http: Option<Http>,
     /// The values that it finds by name in `wasi:config`.

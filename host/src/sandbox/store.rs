@@ -23,7 +23,7 @@ use super::refusal::Refusal;
 use super::stderr::Stderr;
 use super::usage::Usage;
 use super::weight::Weight;
-use crate::auth::{Auth, Principal};
+use crate::auth::{Auth, Party, Principal};
 
 /// How many things the host may keep beside those that a guest has handles of.
 const BESIDE_HANDLES: usize = 100;
@@ -32,7 +32,7 @@ const BESIDE_HANDLES: usize = 100;
 pub(super) struct Call {
     pub(super) service: Arc<str>,
     pub(super) caller: Option<Arc<Principal>>,
-    pub(super) behalf: Option<Arc<str>>,
+    pub(super) behalf: Party,
     pub(super) grants: Arc<Grants>,
     pub(super) auth: Auth,
     pub(super) client: Arc<dyn Client>,
@@ -92,6 +92,15 @@ impl WasiHttpView for Call {
 }
 
 impl Call {
+    /// Notes that the call was refused something, and tells the log, once in a call. `what` is given the
+    /// name of the service.
+    pub(super) fn refuse(&self, what: impl FnOnce(&str) -> String) {
+        if self.refusal.note(|| what(&self.service)) {
+            let refusal = self.refusal.text().unwrap_or_default();
+            tracing::warn!(service = %self.service, "{refusal}");
+        }
+    }
+
     /// Makes its store.
     pub(super) fn store(
         mut self,

@@ -15,6 +15,7 @@ use futures_util::task::AtomicWaker;
 
 use super::ticker::TICK;
 use super::usage::Usage;
+use crate::auth::Party;
 
 /// For how long a call computes before it needs a turn. Most are done by then.
 const FREE: Duration = TICK;
@@ -32,9 +33,9 @@ pub(super) struct Turns(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
-    waiting: HashMap<Option<Arc<str>>, VecDeque<Arc<Seat>>>,
+    waiting: HashMap<Party, VecDeque<Arc<Seat>>>,
     /// The callers who have somebody waiting; the next to be served stands first.
-    order: VecDeque<Option<Arc<str>>>,
+    order: VecDeque<Party>,
 }
 
 /// Where somebody waits.
@@ -56,7 +57,7 @@ impl Turns {
     }
 
     /// What one call has of them, which is nothing yet.
-    pub(super) fn of(&self, caller: Option<Arc<str>>) -> Turn {
+    pub(super) fn of(&self, caller: Party) -> Turn {
         Turn {
             turns: self.clone(),
             caller,
@@ -83,7 +84,7 @@ impl Turns {
 }
 
 impl State {
-    fn wait(&mut self, caller: Option<Arc<str>>, seat: Arc<Seat>) {
+    fn wait(&mut self, caller: Party, seat: Arc<Seat>) {
         match self.waiting.entry(caller) {
             Entry::Occupied(mut queue) => queue.get_mut().push_back(seat),
             Entry::Vacant(place) => {
@@ -115,7 +116,7 @@ impl State {
 /// The turn of one call, when it has one. It passes on when this is dropped.
 pub struct Turn {
     turns: Turns,
-    caller: Option<Arc<str>>,
+    caller: Party,
     has: Has,
 }
 
@@ -240,9 +241,13 @@ mod tests {
     use super::super::usage::thread_time;
     use super::*;
 
+    fn party(caller: Option<&str>) -> Party {
+        caller.map_or(Party::Local, |id| Party::User(id.into()))
+    }
+
     /// Somebody who wants a turn, and has been heard.
     fn want(turns: &Turns, caller: Option<&str>) -> BoxFuture<'static, Turn> {
-        let mut wanting = turns.of(caller.map(Into::into)).taken().boxed();
+        let mut wanting = turns.of(party(caller)).taken().boxed();
         match (&mut wanting).now_or_never() {
             Some(turn) => std::future::ready(turn).boxed(),
             None => wanting,
@@ -252,7 +257,7 @@ mod tests {
     #[test]
     fn callers_are_served_in_turn_however_many_calls_they_have() {
         let turns = Turns::new(1);
-        let first = turns.of(None).taken().now_or_never();
+        let first = turns.of(Party::Local).taken().now_or_never();
         let mut flood: Vec<_> = (0..3).map(|_| want(&turns, Some("eve"))).collect();
         let mut ada = want(&turns, Some("ada"));
         drop(first);
@@ -268,7 +273,7 @@ mod tests {
     #[test]
     fn who_stops_waiting_keeps_no_turn() {
         let turns = Turns::new(1);
-        let first = turns.of(None).taken().now_or_never();
+        let first = turns.of(Party::Local).taken().now_or_never();
         let (called, left, last) = (want(&turns, None), want(&turns, None), want(&turns, None));
         drop(left);
         drop(first);
@@ -282,25 +287,30 @@ mod tests {
     #[tokio::test]
     async fn who_computes_for_long_goes_on_with_a_turn_and_who_does_not_needs_none() {
         let turns = Turns::new(1);
-        let taken = turns.of(Some("eve".into())).taken().await;
+        let taken = turns.of(Party::User("eve".into())).taken().await;
         let busy = || {
             let before = thread_time();
             while Duration::from_nanos(thread_time() - before) < 2 * LONG {}
         };
         let (usage, manners) = (Usage::default(), Manners::default());
-        let quick = compute(async { 7 }, &usage, turns.of(None), &manners);
+        let quick = compute(async { 7 }, &usage, turns.of(Party::Local), &manners);
         assert_eq!(quick.now_or_never(), Some(7));
 
         let slow = async {
             busy();
             tokio::task::yield_now().await;
         };
-        let mut slow = Box::pin(compute(slow, &usage, turns.of(None), &manners));
+        let mut slow = Box::pin(compute(slow, &usage, turns.of(Party::Local), &manners));
         assert!((&mut slow).now_or_never().is_none());
         assert!((&mut slow).now_or_never().is_none());
         // It has not given way either, so others of its program wait from the beginning.
         let next = Usage::default();
-        let mut next = Box::pin(compute(async { 7 }, &next, turns.of(None), &manners));
+        let mut next = Box::pin(compute(
+            async { 7 },
+            &next,
+            turns.of(Party::Local),
+            &manners,
+        ));
         assert_eq!((&mut next).now_or_never(), None);
         drop(taken);
         slow.await;

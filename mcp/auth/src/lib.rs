@@ -4,7 +4,7 @@ cloister_sdk::service!();
 
 use cloister::mcp::auth::AuthUser;
 use cloister::mcp::session::{self, Error};
-use exports::cloister::auth::auth_service::{AuthInfo, Guest, Revoked, Session, Tokens};
+use exports::cloister::auth::auth_service::{AuthInfo, Guest, Others, Revoked, Session, Tokens};
 
 struct Auth;
 
@@ -66,9 +66,12 @@ impl Guest for Auth {
         Ok(Revoked { count: 1 })
     }
 
-    fn revoke_other_sessions(user: &AuthUser) -> Result<Revoked, String> {
-        let count = session::revoke_others(user).map_err(in_words)?;
-        Ok(Revoked { count })
+    fn revoke_other_sessions(user: &AuthUser) -> Result<Others, String> {
+        let ended = session::revoke_others(user).map_err(in_words)?;
+        Ok(Others {
+            count: ended.count,
+            all: ended.all,
+        })
     }
 }
 

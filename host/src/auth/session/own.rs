@@ -15,8 +15,14 @@ const LATEST: i64 = 7 * 86_400;
 /// How many sessions are ended at once.
 const TOGETHER: usize = 8;
 
-/// How many pages of sessions are ended in one call.
-const MOST_PAGES: usize = 5;
+/// What became of a caller's other sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How many were ended.
+    pub count: usize,
+    /// Whether none is left. Otherwise the rest can be ended a minute later.
+    pub all: bool,
+}
 
 impl Sessions {
     /// The caller's active sessions, the newest first, at most a hundred.
@@ -47,41 +53,60 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends all of the caller's sessions but the one that their token belongs to, and says how many.
-    pub async fn revoke_others(&self, caller: &Principal) -> Result<usize, SessionError> {
+    /// Ends the caller's sessions but the one that their token belongs to: all of them, unless there are so
+    /// many, or the issuer stops answering on the way. What was ended by then is said in any case.
+    pub async fn revoke_others(&self, caller: &Principal) -> Result<Ended, SessionError> {
         let own = caller
             .session_id()
             .filter(|_| caller.kind() == Kind::Session)
             .ok_or(SessionError::NoSession)?;
         let backend = self.backend_for(caller)?;
-        let mut ended = 0_usize;
-        for _ in 0..MOST_PAGES {
-            let sessions = backend.sessions(caller.id()).await?;
+        let mut ended = Ended::default();
+        let outcome = self.end_others(backend, caller.id(), own, &mut ended.count);
+        match outcome.await {
+            Ok(()) => ended.all = true,
+            Err(failure) if ended.count == 0 => return Err(failure),
+            Err(_cut_short) => {}
+        }
+        tracing::info!(
+            user = caller.id(),
+            ended = ended.count,
+            all = ended.all,
+            "a user ended their other sessions"
+        );
+        Ok(ended)
+    }
+
+    /// Counts each session as soon as it has ended.
+    async fn end_others(
+        &self,
+        backend: &Backend,
+        user: &str,
+        own: &str,
+        count: &mut usize,
+    ) -> Result<(), SessionError> {
+        loop {
+            let sessions = backend.sessions(user).await?;
             let is_last = sessions.len() < PAGE;
             let others: Vec<&UserSession> = sessions
                 .iter()
                 .filter(|session| session.id != own)
                 .collect();
             for some in others.chunks(TOGETHER) {
-                for outcome in join_all(some.iter().map(|other| backend.revoke(&other.id))).await {
-                    match outcome {
-                        Ok(()) => ended = ended.saturating_add(1),
-                        // It ended by itself in between.
-                        Err(Failure::NotFound) => {}
-                        Err(failure) => return Err(failure.into()),
-                    }
-                }
+                let each = some.iter().map(async |other| {
+                    self.limits.end(user)?;
+                    Ok::<_, SessionError>(backend.revoke(&other.id).await?)
+                });
+                let mut outcomes = join_all(each).await;
+                // One that is not found ended by itself in between.
+                outcomes.retain(|outcome| *outcome != Err(SessionError::NotFound));
+                *count = count.saturating_add(outcomes.iter().filter(|it| it.is_ok()).count());
+                outcomes.into_iter().collect::<Result<(), _>>()?;
             }
             if is_last || others.is_empty() {
-                break;
+                return Ok(());
             }
         }
-        tracing::info!(
-            user = caller.id(),
-            ended,
-            "a user ended their other sessions"
-        );
-        Ok(ended)
     }
 
     /// Exchanges a session token that expired, with the refresh token that came with it, for a new one.
@@ -121,7 +146,7 @@ impl Sessions {
             .await;
         let token = answer.map_err(|failure| match failure {
             Failure::NotFound | Failure::Refused => SessionError::Refused,
-            Failure::Limited(_) | Failure::Unavailable(_) => failure.into(),
+            Failure::Limited(_) | Failure::Unusable | Failure::Unavailable(_) => failure.into(),
         })?;
         if subject(token.expose_secret()).as_deref() != Some(who.id()) {
             tracing::warn!("the issuer gave a session token of another user, or none");

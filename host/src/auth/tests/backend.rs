@@ -1,5 +1,6 @@
 //! What is asked of the Backend API: opaque tokens, profiles, sessions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::draft::{APP, NOW, RESOURCE, SESSION, USER, jwks, oauth, session, template};
 use super::server::{Answer, Server};
 use super::{Bench, Kind, Reason, Resource, Settings};
-use crate::auth::session::{Needed, SessionError};
+use crate::auth::session::{Ended, Needed, SessionError};
 use crate::auth::{NoSecret, OpaqueTokens};
 
 const OAUTH: &str = "POST /v1/oauth_applications/access_tokens/verify ";
@@ -324,7 +325,66 @@ async fn a_flood_of_made_up_tokens_leaves_most_of_the_api_to_others() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((server.count(), unavailable), (50, 9_950));
+    assert_eq!((server.count(), unavailable), (30, 9_970));
+}
+
+#[tokio::test]
+async fn a_flood_of_made_up_tokens_does_not_lock_out_who_was_known() {
+    let server = server();
+    server.answer_to(OAUTH, clerk_error("404 Not Found", "oauth_token_not_found"));
+    server.answer_to(API_KEYS, known_key(&json!({})));
+    let bench = Bench::with_key(&server, accepting);
+    assert_eq!(bench.verdict(KEY).await, Ok(Kind::ApiKey));
+    let mut made_up = 0;
+    for _ in 0..20 {
+        // More than may be asked about, and more than verdicts are kept of.
+        for _ in 0..1_500 {
+            made_up += 1;
+            let verdict = bench.verdict(&format!("oat_{made_up:032x}")).await;
+            assert!(verdict.is_err());
+        }
+        assert_eq!(bench.verdict(KEY).await, Ok(Kind::ApiKey));
+        bench.pass(15);
+    }
+    // One that is good no more is as good as one that never was.
+    server.answer_to(API_KEYS, known_key(&json!({"revoked": true})));
+    assert_eq!(bench.verdict(KEY).await, Err(Reason::Inactive));
+    for n in 0..1_500 {
+        assert!(bench.verdict(&format!("oat_{n:032x}")).await.is_err());
+    }
+    bench.pass(5);
+    for n in 0..1_500 {
+        assert!(bench.verdict(&format!("oat_{n:032x}")).await.is_err());
+    }
+    assert_eq!(bench.verdict(KEY).await, Err(Reason::Unavailable));
+}
+
+#[tokio::test]
+async fn what_an_opaque_token_claims_is_never_what_tokens_define() {
+    let server = server();
+    let claims = json!({
+        "iss": "https://evil.example", "sub": "user_admin", "aud": "x", "exp": 1, "azp": "x", "sid": "sess_1",
+        "act": {"sub": "user_admin"}, "org_role": "org:admin", "org_anything": 1, "email": "root@example.test",
+        "email_verified": true, "\u{73}cope": "admin", "o": {"rol": "admin"}, "roles": ["admin"],
+        "team": "red", "Sub": "kept",
+    });
+    let registered: Vec<String> = claims.as_object().unwrap().keys().cloned().collect();
+    server.answer_to(API_KEYS, known_key(&json!({ "claims": claims })));
+    let bench = Bench::with_key(&server, accepting);
+    let who = bench.caller(KEY).await;
+    for name in registered {
+        let expected = match &*name {
+            "team" => Some("red"),
+            "Sub" => Some("kept"),
+            _ => None,
+        };
+        assert_eq!(who.claim(&name).as_deref(), expected, "{name}");
+    }
+    for claims in [json!(null), json!([]), json!("text"), json!({})] {
+        server.answer_to(API_KEYS, known_key(&json!({ "claims": claims })));
+        bench.pass(15);
+        assert_eq!(bench.caller(KEY).await.claim("team"), None, "{claims}");
+    }
 }
 
 fn ada() -> Value {
@@ -335,7 +395,7 @@ fn ada() -> Value {
             {"id": "idn_1", "email_address": "other@example.test", "verification": {"status": "verified"}},
             {"id": "idn_2", "email_address": "ada@example.test", "verification": {"status": "unverified"}},
         ],
-        "private_metadata": {"weather_key": "k3y", "number": 7},
+        "private_metadata": {"weather_key": "k3y", "news_key": "n3ws", "number": 7},
     })
 }
 
@@ -415,6 +475,79 @@ async fn a_profile_that_cannot_be_had_stays_absent() {
 }
 
 #[tokio::test]
+async fn an_answer_about_one_user_that_cannot_be_used_keeps_nobody_else_from_theirs() {
+    let twice = r#"{"id":"user_bob","id":"user_bob"}"#;
+    let long = with(
+        ada(),
+        &json!({"unsafe_metadata": {"text": "x".repeat(300_000)}}),
+    );
+    for (name, answer) in [
+        ("unreadable", Answer::json(twice)),
+        ("no JSON", Answer::json("<!doctype html>")),
+        ("too long", Answer::json(long.to_string())),
+        ("another user", Answer::json(ada().to_string())),
+        ("forbidden", clerk_error("403 Forbidden", "not_allowed")),
+        ("moved", Answer::of("302 Found", "Location: /\r\n", "")),
+        ("a teapot", Answer::of("418 I'm a teapot", "", "")),
+    ] {
+        let server = server();
+        server.answer_to("GET /v1/users/user_bob ", answer);
+        server.answer_to(GET_USER, Answer::json(ada().to_string()));
+        let bench = Bench::with_key(&server, |_| {});
+        let bob = session().claims(&json!({"sub": "user_bob"})).token();
+        let bob = bench.caller(&bob).await;
+        let ada = bench.caller(&session().token()).await;
+        assert_eq!(bench.auth.complete(&bob).await.email(), None, "{name}");
+        let known = bench.auth.complete(&ada).await;
+        assert_eq!(known.email(), Some("ada@example.test"), "{name}");
+        // It is not asked for again at once, and then it is.
+        let asked = || server.count_of("GET /v1/users/user_bob ");
+        bench.pass(4);
+        bench.auth.complete(&bob).await;
+        assert_eq!(asked(), 1, "{name}");
+        bench.pass(1);
+        bench.auth.complete(&bob).await;
+        assert_eq!(asked(), 2, "{name}");
+        let granted = BTreeMap::from([("KEY".to_owned(), "key".to_owned())]);
+        let secret = bench.auth.secret(&bob, &granted, "KEY").await;
+        assert_eq!(secret.err(), Some(NoSecret::Unavailable), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_proof_of_one_address_is_none_of_another() {
+    let server = server();
+    server.answer_to("GET /v1/users/", Answer::json(ada().to_string()));
+    let bench = Bench::with_key(&server, |_| {});
+    for (claims, email, verified) in [
+        (
+            json!({"email_verified": true}),
+            "ada@example.test",
+            Some(false),
+        ),
+        (
+            json!({"email": "a@b.test", "email_verified": true}),
+            "a@b.test",
+            Some(true),
+        ),
+        (json!({"email": "a@b.test"}), "a@b.test", None),
+        (
+            json!({"email": "ada@example.test"}),
+            "ada@example.test",
+            Some(false),
+        ),
+    ] {
+        let who = bench.caller(&session().claims(&claims).token()).await;
+        let who = bench.auth.complete(&who).await;
+        assert_eq!(
+            (who.email(), who.email_verified()),
+            (Some(email), verified),
+            "{claims}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_secret_is_the_callers_own() {
     let server = server();
     let bob = json!({"id": "user_bob", "private_metadata": {"weather_key": "b0b"}});
@@ -424,25 +557,47 @@ async fn a_secret_is_the_callers_own() {
     let ada = bench.caller(&session().token()).await;
     let bob = session().claims(&json!({"sub": "user_bob"})).token();
     let bob = bench.caller(&bob).await;
+    let granted = |members: &[&str]| {
+        let names = members.iter().map(|member| member.to_uppercase());
+        names
+            .zip(members.iter().map(|member| (*member).to_owned()))
+            .collect::<BTreeMap<String, String>>()
+    };
+    let all = granted(&["weather_key", "number", "other"]);
     let secret = async |who, name| {
-        let secret = bench.auth.secret(who, name).await;
+        let secret = bench.auth.secret(who, &all, name).await;
         secret.map(|secret| secret.expose_secret().to_owned())
     };
-    assert_eq!(secret(&ada, "weather_key").await.as_deref(), Ok("k3y"));
-    assert_eq!(secret(&bob, "weather_key").await.as_deref(), Ok("b0b"));
-    assert_eq!(secret(&ada, "number").await, Err(NoSecret::NotSet));
-    assert_eq!(secret(&ada, "other").await, Err(NoSecret::NotSet));
+    assert_eq!(secret(&ada, "WEATHER_KEY").await.as_deref(), Ok("k3y"));
+    assert_eq!(secret(&bob, "WEATHER_KEY").await.as_deref(), Ok("b0b"));
+    assert_eq!(secret(&ada, "NUMBER").await, Err(NoSecret::NotSet));
+    assert_eq!(secret(&ada, "OTHER").await, Err(NoSecret::NotSet));
+    assert_eq!(secret(&ada, "weather_key").await, Err(NoSecret::NotGranted));
+    assert_eq!(server.count_of(GET_USER), 1);
+    // Another service is granted another; nothing is kept but what one may ask for.
+    let other = granted(&["news_key"]);
+    let news = bench.auth.secret(&ada, &other, "NEWS_KEY").await;
+    assert_eq!(news.unwrap().expose_secret(), "n3ws");
+    assert_eq!(
+        bench.auth.secret(&ada, &other, "WEATHER_KEY").await.err(),
+        Some(NoSecret::NotGranted)
+    );
+    let directory = bench.auth.0.directory.as_ref().unwrap();
+    let kept = directory.secrets(&ada, &other).await.unwrap();
+    assert!(kept.get("news_key").is_some() && kept.get("weather_key").is_none());
+    assert_eq!(server.count_of(GET_USER), 2);
     server.answer_to(
         "GET /v1/users/",
         Answer::of("500 Internal Server Error", "", ""),
     );
     bench.pass(60);
     assert_eq!(
-        secret(&ada, "weather_key").await,
+        secret(&ada, "WEATHER_KEY").await,
         Err(NoSecret::Unavailable)
     );
+    let keyless = Bench::new(&server);
     assert_eq!(
-        Bench::new(&server).auth.secret(&ada, "x").await.err(),
+        keyless.auth.secret(&ada, &all, "WEATHER_KEY").await.err(),
         Some(NoSecret::Unavailable)
     );
 }
@@ -506,7 +661,11 @@ async fn callers_see_and_end_their_own_sessions_only() {
     assert_eq!(sessions.revoke(&who, "sess_2").await, Ok(()));
     assert_eq!(server.count_of("POST /v1/sessions/sess_2/revoke "), 1);
 
-    assert_eq!(sessions.revoke_others(&who).await, Ok(1));
+    let one = Ended {
+        count: 1,
+        all: true,
+    };
+    assert_eq!(sessions.revoke_others(&who).await, Ok(one));
     assert_eq!(server.count_of("POST /v1/sessions/sess_2/revoke "), 2);
     assert_eq!(server.count_of("POST "), 2);
     let ours = oauth().claims(&json!({"aud": RESOURCE}));
@@ -519,19 +678,65 @@ async fn callers_see_and_end_their_own_sessions_only() {
     }
 }
 
-#[tokio::test]
-async fn many_sessions_are_ended_page_by_page() {
-    let server = server();
+/// As many sessions as a page has, which come back however many of them are ended.
+fn full_page() -> Answer {
     let rows: Vec<Value> = (0..100)
         .map(|n| row(&format!("sess_{n}"), USER, "active"))
         .collect();
-    server.answer_to("GET /v1/sessions?", page(&rows));
+    page(&rows)
+}
+
+#[tokio::test]
+async fn sessions_are_ended_page_by_page_and_what_was_ended_is_said() {
+    let server = server();
+    server.answer_to("GET /v1/sessions?", full_page());
     server.answer_to("POST /v1/sessions/", Answer::json("{}"));
     let bench = Bench::with_key(&server, |_| {});
     let who = bench.caller(&session().token()).await;
-    // The same page comes back each time, so that only the bound ends it.
-    assert_eq!(bench.auth.sessions().revoke_others(&who).await, Ok(500));
-    assert_eq!(server.count_of("GET /v1/sessions?"), 5);
+    let revoked = |server: &Server| server.count_of("POST /v1/sessions/");
+    // Each is a request, and no more of those are made for a caller than for one who ends them singly.
+    let some = Ended {
+        count: 50,
+        all: false,
+    };
+    assert_eq!(bench.auth.sessions().revoke_others(&who).await, Ok(some));
+    assert_eq!(revoked(&server), 50);
+    let limited = SessionError::Limited(Some(Duration::from_secs(2)));
+    let again = bench.auth.sessions().revoke_others(&who).await;
+    assert_eq!(again, Err(limited));
+    assert_eq!(revoked(&server), 50);
+    let other = session().claims(&json!({"sub": "user_other"})).token();
+    let other = bench.caller(&other).await;
+    let nobody_else = Ok(Ended {
+        count: 0,
+        all: true,
+    });
+    assert_eq!(
+        bench.auth.sessions().revoke_others(&other).await,
+        nobody_else
+    );
+    bench.pass(60);
+    assert_eq!(bench.auth.sessions().revoke_others(&who).await, Ok(some));
+}
+
+#[tokio::test]
+async fn an_issuer_that_stops_answering_does_not_hide_what_was_ended() {
+    let limited = Answer::of("429 Too Many Requests", "Retry-After: 9\r\n", "");
+    let failed = Answer::of("500 Internal Server Error", "", "");
+    for answer in [limited, failed, Answer::of("418 I'm a teapot", "", "")] {
+        let server = server();
+        server.answer_to("GET /v1/sessions?", full_page());
+        server.answer_to("POST /v1/sessions/", Answer::json("{}"));
+        server.answer_to("POST /v1/sessions/sess_9/", answer.clone());
+        let bench = Bench::with_key(&server, |_| {});
+        let who = bench.caller(&session().token()).await;
+        let ended = bench.auth.sessions().revoke_others(&who).await.unwrap();
+        assert!(!ended.all && (8..16).contains(&ended.count), "{ended:?}");
+        // Nothing ended, nothing to tell: the error is.
+        server.answer_to("POST /v1/sessions/", answer);
+        bench.pass(60);
+        assert!(bench.auth.sessions().revoke_others(&who).await.is_err());
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use futures_util::FutureExt;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -30,9 +31,19 @@ fn junk(n: u32) -> String {
     token
 }
 
+/// Where a server that redirects has good keys, so that a redirect that were followed would be seen.
+const ELSEWHERE: &str = "GET /elsewhere ";
+
+/// A server that answers like this, and has good keys elsewhere.
+fn start(answer: Answer) -> Server {
+    let server = Server::start(answer);
+    server.answer_to(ELSEWHERE, good());
+    server
+}
+
 /// All the ways in which the issuer can fail to give keys.
 fn outages() -> Vec<(&'static str, Answer)> {
-    let link_local = "Location: http://169.254.169.254/keys\r\n";
+    let elsewhere = "Location: /elsewhere\r\n";
     vec![
         (
             "500",
@@ -46,7 +57,11 @@ fn outages() -> Vec<(&'static str, Answer)> {
             Answer::json(format!("{}{}", jwks(), " ".repeat(10_000_000))),
         ),
         ("drip", Answer::Drip),
-        ("redirect", Answer::of("302 Found", link_local, "")),
+        ("moved", Answer::of("302 Found", elsewhere, "")),
+        (
+            "moved for good",
+            Answer::of("308 Permanent Redirect", elsewhere, ""),
+        ),
     ]
 }
 
@@ -61,7 +76,7 @@ fn bench_for(server: &Server, outage: &Answer) -> Bench {
 #[tokio::test]
 async fn before_the_first_success_tokens_cannot_be_judged() {
     for (name, outage) in outages() {
-        let server = Server::start(outage.clone());
+        let server = start(outage.clone());
         let bench = bench_for(&server, &outage);
         let token = session().token();
         assert_eq!(bench.verdict(&token).await, UNAVAILABLE, "{name}");
@@ -90,7 +105,7 @@ async fn before_the_first_success_tokens_cannot_be_judged() {
 #[tokio::test]
 async fn the_last_good_keys_serve_through_an_outage_of_an_hour() {
     for (name, outage) in outages() {
-        let server = Server::start(good());
+        let server = start(good());
         let bench = bench_for(&server, &outage);
         let token = session().token();
         assert_eq!(bench.verdict(&token).await, ACCEPTED, "{name}");
@@ -156,6 +171,40 @@ async fn a_rotated_key_works_with_its_first_token() {
 }
 
 #[tokio::test]
+async fn a_key_that_changed_under_its_name_works_with_its_first_token() {
+    let server = Server::start(good());
+    let bench = Bench::new(&server);
+    assert_eq!(bench.verdict(&session().token()).await, ACCEPTED);
+    server.answer(Answer::json(jwks_of(&[("ins_main", &KEYS.dup_last)])));
+    let changed = session().by(&KEYS.dup_last).token();
+    assert_eq!(bench.verdict(&changed).await, ACCEPTED);
+    assert_eq!(server.count(), 2);
+    assert_eq!(
+        bench.verdict(&session().token()).await,
+        Err(Reason::Signature)
+    );
+    // Anybody can make up a signature, so they cause one fetch in half a minute, and that takes nothing
+    // from a key that is unknown.
+    for n in 0..100 {
+        let forged = session().claims(&json!({ "jti": n })).by(&KEYS.attacker);
+        assert_eq!(bench.verdict(&forged.token()).await, Err(Reason::Signature));
+    }
+    assert_eq!(server.count(), 2);
+    assert_eq!(bench.verdict(&by("ins_new").token()).await, UNKNOWN);
+    assert_eq!(server.count(), 3);
+    bench.pass(30);
+    let forged = session().by(&KEYS.attacker).token();
+    assert_eq!(bench.verdict(&forged).await, Err(Reason::Signature));
+    assert_eq!(bench.verdict(&forged).await, Err(Reason::Signature));
+    assert_eq!(server.count(), 4);
+    let foreign = session().claims(&json!({"iss": "https://clerk.other.test"}));
+    bench.pass(30);
+    let foreign = foreign.by(&KEYS.attacker).token();
+    assert_eq!(bench.verdict(&foreign).await, Err(Reason::Signature));
+    assert_eq!(server.count(), 4);
+}
+
+#[tokio::test]
 async fn a_key_that_was_seen_before_it_was_published_works_soon_after() {
     let server = Server::start(good());
     let bench = Bench::new(&server);
@@ -192,6 +241,27 @@ async fn ten_thousand_random_key_ids_cause_one_fetch() {
     bench.pass(30);
     assert_eq!(bench.verdict(&junk(10_001)).await, UNKNOWN);
     assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn a_good_token_does_not_wait_for_what_a_bad_one_causes() {
+    let token = session().token();
+    for bad in [junk(0), session().by(&KEYS.attacker).token()] {
+        let server = Server::start(good());
+        let bench = std::sync::Arc::new(Bench::new(&server));
+        assert_eq!(bench.verdict(&token).await, ACCEPTED);
+        server.answer(Answer::Drip);
+        let own = std::sync::Arc::clone(&bench);
+        let waits = tokio::spawn(async move { own.verdict(&bad).await });
+        while server.count() == 1 {
+            tokio::task::yield_now().await;
+        }
+        // The fetch is under way and gets nowhere; a token with a known key is judged at once.
+        assert_eq!(bench.verdict(&token).now_or_never(), Some(ACCEPTED));
+        bench.pass(301);
+        assert_eq!(bench.verdict(&token).now_or_never(), Some(ACCEPTED));
+        assert!(!waits.is_finished());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -284,6 +354,46 @@ async fn a_warm_host_has_its_keys_before_the_first_token() {
     let bench = Bench::new(&nobody);
     bench.auth.warm().await;
     assert_eq!(bench.auth.is_ready(), Readiness::NotLoaded);
+}
+
+#[tokio::test]
+async fn keys_are_renewed_before_they_are_old_for_as_long_as_the_host_lives() {
+    let server = Server::start(good());
+    let bench = Bench::new(&server);
+    let mut ended = bench.auth.0.verifier.keys.watch();
+    let others_run = async || {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    };
+    bench.auth.warm().await;
+    ended.mark_unchanged();
+    bench.pass(239);
+    others_run().await;
+    assert_eq!(server.count(), 1);
+    bench.pass(1);
+    ended.changed().await.unwrap();
+    assert_eq!(server.count(), 2);
+    // While the issuer is away, the pause doubles, and the keys that are there serve.
+    server.answer(Answer::of("500 Internal Server Error", "", ""));
+    others_run().await;
+    bench.pass(240);
+    ended.changed().await.unwrap();
+    for (nth, pause) in (4..).zip([1, 2, 4]) {
+        others_run().await;
+        bench.pass(pause - 1);
+        others_run().await;
+        assert_eq!(server.count(), nth - 1);
+        bench.pass(1);
+        ended.changed().await.unwrap();
+        assert_eq!(server.count(), nth);
+    }
+    assert_eq!(bench.verdict(&session().token()).await, ACCEPTED);
+    let stopwatch = bench.stopwatch.clone();
+    drop(bench);
+    stopwatch.pass(3_600);
+    others_run().await;
+    assert_eq!(server.count(), 6);
 }
 
 #[tokio::test]

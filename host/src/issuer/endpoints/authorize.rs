@@ -1,27 +1,24 @@
-//! Signing in: a client sends its user here (RFC 6749 §4.1.1), who says who they are and whether the
-//! client may act for them, and goes back with a code.
+//! Signing in begins here: a client sends its user (RFC 6749 §4.1.1), who says on the pages that follow
+//! who they are and whether the client may act for them, and goes back with a code.
 //!
 //! Until it is certain whose request it is and where the answer belongs, mistakes are told to the
 //! person at the screen; after that they are told to the client.
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method};
 use axum::response::Response;
-use url::Url;
 
 use super::super::State;
-use super::super::browsers::{Browser, PATIENCE, SIGNED_IN, SignIn, SignedIn};
+use super::super::browsers::{Addressee, Browser, Mode, PATIENCE, SignIn};
 use super::super::clients::Client;
-use super::super::grants::{CODE_LIFETIME, Code, Grant, scopes};
-use super::super::records::{Records, digest};
-use super::super::reply::with;
-use super::super::users::User;
+use super::super::grants::scopes;
+use super::super::records::digest;
+use super::back::back;
 use super::form::{Form, Refusal, refusal};
+use super::sign_in::{browser, to_page};
 use super::{is_content_type, page, read_body};
-use crate::digest::Digest;
 
 /// The longest request in an address, in bytes.
 const MAX_QUERY_BYTES: usize = 16 * 1024;
@@ -52,24 +49,21 @@ pub(super) async fn authorize(Shared(state): Shared<Arc<State>>, request: Reques
         Some(Err(refusal)) => return page::mistake(refusal.description),
         None => return page::mistake("the request is too long, or is no form"),
     };
-    let (client, redirect) = match addressee(&state, &form).await {
-        Ok(addressee) => addressee,
+    let (client, addressee) = match addressee(&state, &form).await {
+        Ok(found) => found,
         Err(mistake) => return page::mistake(&mistake),
     };
-    let echoed = form.get("state").filter(|text| is_echoable(text));
-    match wanted(&form, &client) {
-        Ok(wanted) => begin(&state, &head.headers, &form, &client, redirect, wanted),
-        Err(Refusal { code, description }) => back(
-            &state,
-            &redirect,
-            echoed,
-            &[("error", code), ("error_description", description)],
-        ),
+    match wanted(&form, &client, &addressee.redirect) {
+        Ok(wanted) => begin(&state, &head.headers, &form, &client, addressee, wanted),
+        Err(Refusal { code, description }) => {
+            let error = [("error", code), ("error_description", description)];
+            back(&state, &addressee, &error)
+        }
     }
 }
 
-/// The client, and the address of it that the answer goes to.
-async fn addressee(state: &State, form: &Form) -> Result<(Arc<Client>, String), String> {
+/// The client, and where and how it gets its answer.
+async fn addressee(state: &State, form: &Form) -> Result<(Arc<Client>, Addressee), String> {
     let id = form.get("client_id").ok_or("`client_id` is missing")?;
     let client = state
         .client(id)
@@ -79,7 +73,27 @@ async fn addressee(state: &State, form: &Form) -> Result<(Arc<Client>, String), 
     let redirect = client.redirect(form.get("redirect_uri")).ok_or(
         "`redirect_uri` must be one of those that the client registered, byte for byte but for the port of a loopback address",
     )?;
-    Ok((client, redirect))
+    let state = form.get("state").filter(|text| is_echoable(text));
+    let addressee = Addressee {
+        // What it cannot have is told it in the usual way.
+        mode: mode(form, &redirect).unwrap_or_default(),
+        redirect,
+        state: state.map(str::to_owned),
+    };
+    Ok((client, addressee))
+}
+
+/// How the client wants its answer (OAuth 2.0 Form Post Response Mode). A program's own scheme takes no
+/// forms.
+fn mode(form: &Form, redirect: &str) -> Result<Mode, Refusal> {
+    match form.get("response_mode") {
+        None | Some("query") => Ok(Mode::Query),
+        Some("form_post") if redirect.starts_with("http") => Ok(Mode::FormPost),
+        Some(_) => Err(refusal(
+            "invalid_request",
+            "`response_mode` may be `query`, or `form_post` for an address on the web",
+        )),
+    }
 }
 
 /// What a client asks for, checked.
@@ -100,7 +114,7 @@ enum Prompt {
     Login,
 }
 
-fn wanted(form: &Form, client: &Client) -> Result<Wanted, Refusal> {
+fn wanted(form: &Form, client: &Client, redirect: &str) -> Result<Wanted, Refusal> {
     match form.get("response_type") {
         Some("code") => {}
         Some(_) => {
@@ -111,15 +125,7 @@ fn wanted(form: &Form, client: &Client) -> Result<Wanted, Refusal> {
         }
         None => return Err(refusal("invalid_request", "`response_type` is missing")),
     }
-    if form
-        .get("response_mode")
-        .is_some_and(|mode| mode != "query")
-    {
-        return Err(refusal(
-            "invalid_request",
-            "`response_mode` may be `query` only",
-        ));
-    }
+    mode(form, redirect)?;
     if form.get("request").is_some() || form.get("request_uri").is_some() {
         return Err(refusal(
             "request_not_supported",
@@ -203,7 +209,7 @@ fn begin(
     headers: &HeaderMap,
     form: &Form,
     client: &Client,
-    redirect: String,
+    addressee: Addressee,
     wanted: Wanted,
 ) -> Response {
     let now = state.now();
@@ -217,7 +223,7 @@ fn begin(
         };
         drop(records);
         let error = [("error", code), ("error_description", description)];
-        return back(state, &redirect, form.get("state"), &error);
+        return back(state, &addressee, &error);
     }
     let (browser, cookie) = if let Some((browser, _)) = known {
         (browser, None)
@@ -232,9 +238,8 @@ fn begin(
         browser,
         client_id: client.id.clone(),
         client_name: client.name.clone(),
-        redirect,
+        addressee,
         named_redirect: form.get("redirect_uri").is_some(),
-        state: form.get("state").map(str::to_owned),
         scopes: wanted.scopes,
         resources: wanted.resources,
         challenge: wanted.challenge,
@@ -244,236 +249,4 @@ fn begin(
     };
     records.sign_ins.insert(id.clone(), sign_in);
     to_page(state, &id, cookie)
-}
-
-/// `GET /oauth/sign-in`: the page, which asks who it is, and then whether the client may.
-pub(super) async fn show(
-    Shared(state): Shared<Arc<State>>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let form = Form::read(uri.query().unwrap_or_default().as_bytes());
-    let Some(found) = form
-        .ok()
-        .and_then(|form| Found::of(&state, &headers, &form))
-    else {
-        return page::lost();
-    };
-    match &found.user {
-        Some(user) => page::consent(&found.id, &found.sign_in, &user.user_id),
-        None => page::who(&found.id, &found.sign_in),
-    }
-}
-
-/// `POST /oauth/sign-in`: who it is.
-pub(super) async fn sign_in(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    let Some((form, found)) = posted(&state, request).await else {
-        return page::lost();
-    };
-    let Some(user) = form.get("user").and_then(User::find) else {
-        return page::mistake("this user does not exist here");
-    };
-    let now = state.now();
-    // A new name for the browser, lest somebody gave it the old one (session fixation).
-    let cookie = state.ids.next();
-    let browser = digest(&cookie);
-    let session_id = state.start_session(user.id, None);
-    let signed_in = SignedIn {
-        user_id: user.id.to_owned(),
-        session_id,
-        at: now,
-    };
-    let mut records = state.records();
-    records.browsers.remove(&found.sign_in.browser);
-    let user = Some(signed_in);
-    records.browsers.insert(browser, Browser { user });
-    for sign_in in records.sign_ins.values_mut() {
-        if sign_in.browser == found.sign_in.browser {
-            sign_in.browser = browser;
-        }
-    }
-    if let Some(sign_in) = records.sign_ins.get_mut(&found.id) {
-        sign_in.anew = false;
-    }
-    to_page(&state, &found.id, Some(cookie))
-}
-
-/// `POST /oauth/consent`: whether the client may.
-pub(super) async fn consent(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    let Some((form, found)) = posted(&state, request).await else {
-        return page::lost();
-    };
-    let Some(user) = found.user else {
-        return to_page(&state, &found.id, None);
-    };
-    let sign_in = found.sign_in;
-    let echoed = sign_in.state.as_deref();
-    match form.get("decision") {
-        Some("allow") => {
-            let code = state.ids.next();
-            let record = Code {
-                grant: Grant {
-                    id: state.ids.next(),
-                    client_id: sign_in.client_id,
-                    subject: user.user_id,
-                    scopes: sign_in.scopes,
-                    resources: sign_in.resources,
-                    nonce: sign_in.nonce,
-                    signed_in: Some((user.at, user.session_id)),
-                },
-                redirect: sign_in.named_redirect.then(|| sign_in.redirect.clone()),
-                challenge: sign_in.challenge,
-                expires: state.now().saturating_add(CODE_LIFETIME),
-                used: false,
-            };
-            let mut records = state.records();
-            // Two answers to one question are one answer.
-            if records.sign_ins.remove(&found.id).is_none() {
-                return page::lost();
-            }
-            records.codes.insert(digest(&code), record);
-            drop(records);
-            back(&state, &sign_in.redirect, echoed, &[("code", &code)])
-        }
-        Some("deny") => {
-            state.records().sign_ins.remove(&found.id);
-            let error = [
-                ("error", "access_denied"),
-                ("error_description", "the user said no"),
-            ];
-            back(&state, &sign_in.redirect, echoed, &error)
-        }
-        Some("switch") => {
-            if let Some(sign_in) = state.records().sign_ins.get_mut(&found.id) {
-                sign_in.anew = true;
-            }
-            to_page(&state, &found.id, None)
-        }
-        Some(_) | None => page::mistake("`decision` must be `allow`, `deny` or `switch`"),
-    }
-}
-
-/// A sign-in that is under way in this browser.
-struct Found {
-    id: String,
-    sign_in: SignIn,
-    /// Who is signed in, unless they must do so again.
-    user: Option<SignedIn>,
-}
-
-impl Found {
-    fn of(state: &State, headers: &HeaderMap, form: &Form) -> Option<Self> {
-        let id = form.get("request")?;
-        let now = state.now();
-        let records = state.records();
-        let (browser, user) = browser(state, &records, headers, now)?;
-        let sign_in = records.sign_ins.get(id)?;
-        (sign_in.browser == browser && now < sign_in.expires).then(|| Self {
-            id: id.to_owned(),
-            sign_in: sign_in.clone(),
-            user: user.filter(|_| !sign_in.anew),
-        })
-    }
-}
-
-/// The form of one of our own pages, and the sign-in that it belongs to.
-async fn posted(state: &State, request: Request) -> Option<(Form, Found)> {
-    let (head, body) = request.into_parts();
-    if !is_from_own_page(state, &head.headers)
-        || !is_content_type(&head.headers, "application/x-www-form-urlencoded")
-    {
-        return None;
-    }
-    let body = read_body(body).await?;
-    let form = Form::read(&body).ok()?;
-    let found = Found::of(state, &head.headers, &form)?;
-    Some((form, found))
-}
-
-/// Whether no other page sent this form. What a browser says of where it comes from is believed; a
-/// program that says nothing has no cookies that are not its own.
-fn is_from_own_page(state: &State, headers: &HeaderMap) -> bool {
-    let is_own_origin = headers.get(header::ORIGIN).is_none_or(|origin| {
-        ["127.0.0.1", "localhost"]
-            .iter()
-            .any(|host| origin == format!("http://{host}:{}", state.port).as_str())
-    });
-    let is_own_site = headers
-        .get("sec-fetch-site")
-        .is_none_or(|site| site == "same-origin");
-    is_own_origin && is_own_site
-}
-
-/// The browser that a request comes from, if it was here, and who is signed in there.
-fn browser(
-    state: &State,
-    records: &Records,
-    headers: &HeaderMap,
-    now: i64,
-) -> Option<(Digest, Option<SignedIn>)> {
-    let name = cookie_name(state);
-    let browser = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .filter(|(given, _)| *given == name)
-        .map(|(_, value)| digest(value))
-        .find(|browser| records.browsers.get(browser).is_some())?;
-    let user = records.browsers.get(&browser)?.user.clone();
-    let user = user.filter(|user| {
-        now < user.at.saturating_add(SIGNED_IN)
-            && records.sessions.active(&user.session_id, now).is_some()
-    });
-    Some((browser, user))
-}
-
-/// Browsers tell hosts apart and not ports, so the port is in the name.
-fn cookie_name(state: &State) -> String {
-    format!("cloister_issuer_{}", state.port)
-}
-
-/// Sends the browser to the page of a sign-in.
-fn to_page(state: &State, id: &str, cookie: Option<String>) -> Response {
-    let response = redirection(&format!("/oauth/sign-in?request={id}"));
-    let Some(value) = cookie else {
-        return response;
-    };
-    let name = cookie_name(state);
-    let cookie = format!("{name}={value}; Path=/oauth; HttpOnly; SameSite=Lax");
-    match HeaderValue::from_str(&cookie) {
-        Ok(cookie) => with(response, header::SET_COOKIE, cookie),
-        Err(_other) => response,
-    }
-}
-
-/// Sends the browser back to the client, with the answer, with what the client wanted to have back, and
-/// with who answers (RFC 9207).
-fn back(state: &State, redirect: &str, echoed: Option<&str>, answer: &[(&str, &str)]) -> Response {
-    let Ok(mut url) = Url::parse(redirect) else {
-        return page::lost();
-    };
-    url.query_pairs_mut()
-        .extend_pairs(answer)
-        .extend_pairs(echoed.map(|echoed| ("state", echoed)))
-        .append_pair("iss", &state.issuer);
-    redirection(url.as_str())
-}
-
-/// A redirection that makes a form a page again.
-fn redirection(location: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(location) else {
-        return page::lost();
-    };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-    response
 }

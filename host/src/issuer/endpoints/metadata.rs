@@ -55,7 +55,7 @@ fn common(state: &State) -> Value {
         "revocation_endpoint": at("/oauth/token/revoke"),
         "jwks_uri": at("/.well-known/jwks.json"),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_methods_supported": [
             "client_secret_basic", "client_secret_post", "none",

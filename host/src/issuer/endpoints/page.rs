@@ -1,5 +1,5 @@
-//! The pages of a sign-in: plain HTML, without scripts and without anything from elsewhere. What came
-//! from a client is text on them, never more.
+//! The pages of a sign-in: plain HTML, without anything from elsewhere, and without scripts but for the one
+//! line that sends a form on. What came from a client is text on them, never more.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -19,11 +19,17 @@ use crate::digest::Digest;
 
 const STYLE: &str = include_str!("page.css");
 
-/// The style by its digest, so that nothing else can add to it.
-static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| {
-    let digest = Digest::of(&[STYLE.as_bytes()]);
+/// Sends the form on a page as soon as it is there. Without it, there is a button.
+const SENDING: &str = "document.forms[0].submit()";
+
+/// The style and the script by their digests, so that nothing else can be added (CSP Level 3 §8.2).
+static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| source(STYLE));
+static SENDING_SOURCE: LazyLock<String> = LazyLock::new(|| source(SENDING));
+
+fn source(text: &str) -> String {
+    let digest = Digest::of(&[text.as_bytes()]);
     format!("'sha256-{}'", STANDARD.encode(digest.as_bytes()))
-});
+}
 
 /// What the scopes are that `OpenID` Connect and Clerk know.
 const SCOPES: [(&str, &str); 6] = [
@@ -49,10 +55,9 @@ pub(super) fn who(id: &str, sign_in: &SignIn) -> Response {
             email = escaped(user.email),
         );
     }
-    page(
-        StatusCode::OK,
-        "Sign in",
-        &format!(
+    Page {
+        title: "Sign in",
+        content: &format!(
             r#"<h1>Sign in</h1>
 <p>to go on to <strong>{client}</strong></p>
 <form method="post" action="/oauth/sign-in">
@@ -63,8 +68,9 @@ pub(super) fn who(id: &str, sign_in: &SignIn) -> Response {
             client = escaped(name(sign_in)),
             id = escaped(id),
         ),
-        None,
-    )
+        ..Page::default()
+    }
+    .response()
 }
 
 /// Asks whether the client may.
@@ -86,7 +92,7 @@ pub(super) fn consent(id: &str, sign_in: &SignIn, user_id: &str) -> Response {
     let mut add = |what: &str, text: &str| {
         let _infallible = write!(facts, "<dt>{what}</dt><dd>{}</dd>", escaped(text));
     };
-    add("Answer goes to", &destination(&sign_in.redirect));
+    add("Answer goes to", &destination(&sign_in.addressee.redirect));
     for resource in &sign_in.resources {
         add("For the server", resource);
     }
@@ -100,10 +106,9 @@ pub(super) fn consent(id: &str, sign_in: &SignIn, user_id: &str) -> Response {
     } else {
         "The client’s name is what it says of itself."
     };
-    page(
-        StatusCode::OK,
-        "Allow access",
-        &format!(
+    Page {
+        title: "Allow access",
+        content: &format!(
             r#"<h1>Allow access?</h1>
 <p><strong>{client}</strong> wants to act for you, <strong>{user}</strong>. It could</p>
 <ul class="scopes">{scopes}</ul>
@@ -118,31 +123,69 @@ pub(super) fn consent(id: &str, sign_in: &SignIn, user_id: &str) -> Response {
             client = escaped(name(sign_in)),
             id = escaped(id),
         ),
-        Some(&sign_in.redirect),
-    )
+        leads_to: Some(&sign_in.addressee.redirect),
+        ..Page::default()
+    }
+    .response()
+}
+
+/// Sends the answer to the client as a form (OAuth 2.0 Form Post Response Mode §2).
+pub(super) fn posting<'a>(
+    redirect: &str,
+    answer: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Response {
+    let mut fields = String::new();
+    for (name, value) in answer {
+        let _infallible = write!(
+            fields,
+            r#"<input type="hidden" name="{}" value="{}">"#,
+            escaped(name),
+            escaped(value),
+        );
+    }
+    Page {
+        title: "Back to the client",
+        content: &format!(
+            r#"<h1>Back to the client</h1>
+<p>Your browser takes the answer to <strong>{to}</strong>.</p>
+<form method="post" action="{redirect}">
+{fields}
+<button class="main">Go on</button>
+</form>
+<script>{SENDING}</script>"#,
+            to = escaped(&destination(redirect)),
+            redirect = escaped(redirect),
+        ),
+        leads_to: Some(redirect),
+        sends: true,
+        ..Page::default()
+    }
+    .response()
 }
 
 /// What is wrong with a request that cannot be answered elsewhere.
 pub(super) fn mistake(text: &str) -> Response {
-    page(
-        StatusCode::BAD_REQUEST,
-        "This does not work",
-        &format!(
+    Page {
+        status: StatusCode::BAD_REQUEST,
+        title: "This does not work",
+        content: &format!(
             "<h1>This does not work</h1>\n<p>{}</p>\n<p class=\"note\">It is for the client to mend; you can close this page.</p>",
             escaped(text)
         ),
-        None,
-    )
+        ..Page::default()
+    }
+    .response()
 }
 
 /// A sign-in that is not, or not any more, or not in this browser.
 pub(super) fn lost() -> Response {
-    page(
-        StatusCode::BAD_REQUEST,
-        "Start again",
-        "<h1>Start again</h1>\n<p>This sign-in is over, or was begun in another browser. Begin again in the program that sent you here.</p>",
-        None,
-    )
+    Page {
+        status: StatusCode::BAD_REQUEST,
+        title: "Start again",
+        content: "<h1>Start again</h1>\n<p>This sign-in is over, or was begun in another browser. Begin again in the program that sent you here.</p>",
+        ..Page::default()
+    }
+    .response()
 }
 
 /// The name of a client: what it says, or its id.
@@ -162,10 +205,23 @@ fn destination(redirect: &str) -> String {
     }
 }
 
-/// `redirect` is where the form's answer may lead, besides this issuer.
-fn page(status: StatusCode, title: &str, content: &str, redirect: Option<&str>) -> Response {
-    let html = format!(
-        r#"<!doctype html>
+/// A page, and what its forms may do.
+#[derive(Default)]
+struct Page<'a> {
+    status: StatusCode,
+    title: &'a str,
+    content: &'a str,
+    /// Where forms may lead besides this issuer.
+    leads_to: Option<&'a str>,
+    /// Whether its form is sent on by itself, and to nobody but there.
+    sends: bool,
+}
+
+impl Page<'_> {
+    fn response(&self) -> Response {
+        let Self { title, content, .. } = self;
+        let html = format!(
+            r#"<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -182,35 +238,47 @@ fn page(status: StatusCode, title: &str, content: &str, redirect: Option<&str>) 
 </body>
 </html>
 "#
-    );
-    let target = redirect
-        .and_then(|redirect| Url::parse(redirect).ok())
-        .map(|url| match url.scheme() {
-            "http" | "https" => format!(" {}", url.origin().ascii_serialization()),
-            scheme => format!(" {scheme}:"),
-        })
-        .unwrap_or_default();
-    let policy = format!(
-        "default-src 'none'; style-src {}; form-action 'self'{target}; base-uri 'none'; frame-ancestors 'none'",
-        *STYLE_SOURCE
-    );
-    let mut response = Response::new(Body::from(html));
-    *response.status_mut() = status;
-    let fixed: [(HeaderName, &'static str); 5] = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        // With `no-referrer` a browser would not say which page sends its own form.
-        (header::REFERRER_POLICY, "same-origin"),
-    ];
-    for (name, value) in fixed {
-        response = with(response, name, HeaderValue::from_static(value));
+        );
+        let mut response = Response::new(Body::from(html));
+        *response.status_mut() = self.status;
+        let fixed: [(HeaderName, &'static str); 5] = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::X_FRAME_OPTIONS, "DENY"),
+            // With `no-referrer` a browser would not say which page sends its own form.
+            (header::REFERRER_POLICY, "same-origin"),
+        ];
+        for (name, value) in fixed {
+            response = with(response, name, HeaderValue::from_static(value));
+        }
+        // Scheme, host and port of an address are ASCII; were they not, nothing at all would be allowed.
+        let policy = HeaderValue::from_str(&self.policy())
+            .unwrap_or_else(|_odd| HeaderValue::from_static("default-src 'none'"));
+        with(response, header::CONTENT_SECURITY_POLICY, policy)
     }
-    // Scheme, host and port of an address are ASCII; were they not, nothing at all would be allowed.
-    let policy = HeaderValue::from_str(&policy)
-        .unwrap_or_else(|_odd| HeaderValue::from_static("default-src 'none'"));
-    with(response, header::CONTENT_SECURITY_POLICY, policy)
+
+    fn policy(&self) -> String {
+        let target = self
+            .leads_to
+            .and_then(|redirect| Url::parse(redirect).ok())
+            .map(|url| match url.scheme() {
+                "http" | "https" => url.origin().ascii_serialization(),
+                scheme => format!("{scheme}:"),
+            })
+            .unwrap_or_default();
+        let (script, own) = if self.sends {
+            (format!(" script-src {};", *SENDING_SOURCE), "")
+        } else {
+            (String::new(), "'self' ")
+        };
+        let targets = format!("{own}{target}");
+        format!(
+            "default-src 'none'; style-src {};{script} form-action {}; base-uri 'none'; frame-ancestors 'none'",
+            *STYLE_SOURCE,
+            targets.trim_end(),
+        )
+    }
 }
 
 /// As text in HTML, also in an attribute.

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::redirect::Policy;
 use url::Url;
 
 use super::*;
+use crate::digest::Digest;
 
 const RESOURCE: &str = "http://localhost:3000/mcp";
 const REDIRECT: &str = "http://127.0.0.1:4711/callback";
@@ -321,6 +324,70 @@ async fn other_mistakes_are_told_to_the_client() {
 }
 
 #[tokio::test]
+async fn an_answer_may_be_a_form_that_the_browser_sends() {
+    let issuer = start().await;
+    let asks = [("response_mode", "form_post"), ("state", "<\"state\">")];
+    let mut browser = Browser::new();
+    let id = browser.begin(&issuer, &asks).await;
+    let who = [("request", &*id), ("user", User::GRACE.id)];
+    browser.submit(&issuer, "/oauth/sign-in", &who).await;
+    let allow = [("request", &*id), ("decision", "allow")];
+    let page = browser.submit(&issuer, "/oauth/consent", &allow).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(page.headers().get("location").is_none());
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    let policy = policy.to_owned();
+    let html = page.text().await.unwrap();
+
+    // It goes to the client and nowhere else, by the one script that may run, or by a button.
+    assert!(
+        policy.contains("form-action http://127.0.0.1:4711;"),
+        "{policy}"
+    );
+    let (_, script) = html.split_once("<script>").unwrap();
+    let (script, _) = script.split_once("</script>").unwrap();
+    let digest = Digest::of(&[script.as_bytes()]);
+    let allowed = format!(
+        "script-src 'sha256-{}';",
+        STANDARD.encode(digest.as_bytes())
+    );
+    assert!(policy.contains(&allowed), "{policy}");
+    assert!(html.contains(&format!("action=\"{REDIRECT}\"")) && html.contains("<button"));
+    let field = |name: &str| {
+        let (_, rest) = html
+            .split_once(&format!("name=\"{name}\" value=\""))
+            .unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    assert_eq!(field("state"), "&lt;&quot;state&quot;&gt;");
+    assert_eq!(field("iss"), issuer.issuer());
+    let (status, tokens) = redeem(&issuer, &field("code"), &[]).await;
+    assert_eq!(status, StatusCode::OK, "{tokens}");
+
+    // So does an error; a program's own scheme takes no forms.
+    let denied = [("response_mode", "form_post"), ("scope", "a\"b")];
+    let page = Browser::new().open(&request(&issuer, &denied)).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let html = page.text().await.unwrap();
+    assert!(
+        html.contains(r#"name="error" value="invalid_scope""#),
+        "{html}"
+    );
+    let client = json!({
+        "redirect_uris": ["com.example.app:/cb"], "token_endpoint_auth_method": "none",
+    });
+    let registered = post(&issuer, "/oauth/register").json(&client);
+    let registered = body(registered.send().await.unwrap()).await;
+    let program = [
+        ("response_mode", "form_post"),
+        ("client_id", registered["client_id"].as_str().unwrap()),
+        ("redirect_uri", "com.example.app:/cb"),
+    ];
+    let refused = Browser::new().open(&request(&issuer, &program)).await;
+    assert!(location(&refused).starts_with("com.example.app:/cb?error=invalid_request"));
+}
+
+#[tokio::test]
 async fn a_code_is_for_its_client_and_its_request() {
     let now = Arc::new(AtomicI64::new(NOW));
     let issuer = start_at(&now).await;
@@ -369,7 +436,10 @@ async fn a_code_is_for_its_client_and_its_request() {
     assert_eq!(grant(&issuer, &form).await.1["error"], "invalid_grant");
 
     let code = browser.code(&issuer, &[]).await;
-    now.fetch_add(60, Ordering::Relaxed);
+    now.fetch_add(599, Ordering::Relaxed);
+    assert_eq!(redeem(&issuer, &code, &[]).await.0, StatusCode::OK);
+    let code = browser.code(&issuer, &[]).await;
+    now.fetch_add(600, Ordering::Relaxed);
     let (_, late) = redeem(&issuer, &code, &[]).await;
     assert_eq!(late["error"], "invalid_grant");
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot::Sender;
 
 use super::{Bounds, Chair, Claim, Full, Place, TooManyAside};
+use crate::auth::Party;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -13,9 +14,9 @@ pub(super) struct State {
     aside: usize,
     waiting: usize,
     services: HashMap<Arc<str>, Service>,
-    callers: HashMap<Option<Arc<str>>, Caller>,
+    callers: HashMap<Party, Caller>,
     /// The callers who have somebody waiting; the next to be served stands first.
-    turn: VecDeque<Option<Arc<str>>>,
+    turn: VecDeque<Party>,
     /// Those who come back.
     back: VecDeque<(Claim, Sender<Chair>)>,
 }
@@ -80,7 +81,7 @@ impl State {
         let service = self.services.get(&claim.service);
         self.taken < bounds.places
             && service.is_none_or(Service::has_room)
-            && caller.is_none_or(|it| it.has_share(claim.caller.is_some(), bounds))
+            && caller.is_none_or(|it| it.has_share(&claim.caller, bounds))
     }
 
     /// Lets somebody in who fits.
@@ -108,7 +109,7 @@ impl State {
         bounds: &Bounds,
     ) -> Result<(), TooManyAside> {
         let of_caller = self.callers.get(&claim.caller).map_or(0, |it| it.aside);
-        if claim.caller.is_some() && of_caller >= bounds.aside_share {
+        if claim.caller != Party::Local && of_caller >= bounds.aside_share {
             return Err(TooManyAside {
                 most: bounds.aside_share,
                 of_caller: true,
@@ -240,7 +241,7 @@ impl State {
             let Some(caller) = self.callers.get_mut(&key) else {
                 continue;
             };
-            let found = if caller.has_share(key.is_some(), bounds) {
+            let found = if caller.has_share(&key, bounds) {
                 caller.next(&self.services)
             } else {
                 None
@@ -308,8 +309,8 @@ impl Service {
 }
 
 impl Caller {
-    fn has_share(&self, is_known: bool, bounds: &Bounds) -> bool {
-        !is_known || self.present < bounds.share
+    fn has_share(&self, party: &Party, bounds: &Bounds) -> bool {
+        *party == Party::Local || self.present < bounds.share
     }
 
     /// The first in the first lane whose service has room. That lane goes to the back.
@@ -371,11 +372,11 @@ impl State {
         for (key, caller) in &self.callers {
             present += caller.present;
             check(
-                key.is_none() || caller.present <= bounds.share,
+                *key == Party::Local || caller.present <= bounds.share,
                 format!("{} of {key:?}", caller.present),
             );
             check(
-                key.is_none() || caller.aside <= bounds.aside_share,
+                *key == Party::Local || caller.aside <= bounds.aside_share,
                 format!("{} of {key:?} aside", caller.aside),
             );
             check(

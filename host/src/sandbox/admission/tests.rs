@@ -7,7 +7,7 @@ use super::*;
 fn claim(service: &str, caller: Option<&str>, most: usize) -> Claim {
     Claim {
         service: service.into(),
-        caller: caller.map(Into::into),
+        caller: caller.map_or(Party::Local, |id| Party::User(id.into())),
         most,
     }
 }

@@ -40,13 +40,12 @@ impl auth::HostAuthUser for Call {
         name: String,
     ) -> Result<std::result::Result<String, auth::NoSecret>> {
         let caller = self.caller()?;
-        let Some(kept) = self.grants.user_secrets.get(&name) else {
-            return Ok(Err(auth::NoSecret::NotGranted));
-        };
-        let secret = self.auth.secret(caller, kept).await;
+        let granted = &self.grants.user_secrets;
+        let secret = self.auth.secret(caller, granted, &name).await;
         Ok(secret
             .map(|secret| secret.expose_secret().to_owned())
             .map_err(|none| match none {
+                NoSecret::NotGranted => auth::NoSecret::NotGranted,
                 NoSecret::NotSet => auth::NoSecret::NotSet,
                 NoSecret::Unavailable => auth::NoSecret::Unavailable,
             }))

@@ -32,9 +32,9 @@ impl client::Host for Call {
         Ok(())
     }
 
-    fn log(&mut self, level: Level, data: String, logger: Option<String>) -> Result<()> {
+    async fn log(&mut self, level: Level, data: String, logger: Option<String>) -> Result<()> {
         let logger = logger.map(|logger| cut(logger, LOGGER));
-        self.client.log(level, cut(data, LOG_DATA), logger);
+        self.client.log(level, cut(data, LOG_DATA), logger).await;
         Ok(())
     }
 

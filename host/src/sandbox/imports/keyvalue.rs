@@ -155,14 +155,6 @@ impl Call {
             quota: granted.quota,
         })
     }
-
-    /// Notes that the call was refused something, and tells the log, once in a call.
-    fn refuse(&self, what: impl FnOnce(&str) -> String) {
-        if self.refusal.note(|| what(&self.service)) {
-            let refusal = self.refusal.text().unwrap_or_default();
-            tracing::warn!(service = %self.service, "{refusal}");
-        }
-    }
 }
 
 /// What no other bucket has. Each part begins with its length, so that parts which together read the

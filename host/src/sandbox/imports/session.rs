@@ -1,5 +1,5 @@
-//! `cloister:mcp/session`: looking after sign-ins. The secrets of the host stay behind this line, and
-//! who the caller is comes from the store, never from the guest.
+//! `cloister:mcp/session`: looking after sign-ins, for services that the operator grants it. The secrets
+//! of the host stay behind this line, and who the caller is comes from the store, never from the guest.
 
 use std::sync::Arc;
 
@@ -8,31 +8,34 @@ use wasmtime::Result;
 use wasmtime::component::Resource;
 
 use super::auth::AuthUser;
-use crate::auth::Principal;
-use crate::auth::UserSession;
 use crate::auth::session::{SessionError, Tokens};
+use crate::auth::{Principal, Sessions, UserSession};
 use crate::sandbox::bindings::cloister::mcp::session;
 use crate::sandbox::store::Call;
 
 type Outcome<T> = Result<std::result::Result<T, session::Error>>;
 
 impl session::Host for Call {
+    /// What is told here is no secret: clients find most of it in the metadata.
     fn info(&mut self) -> Result<session::Provider> {
         let info = self.auth.sessions().info();
         Ok(session::Provider {
             name: info.provider,
             issuer: info.issuer,
-            refresh_available: info.refresh_available,
-            sessions_available: info.sessions_available,
+            refresh_available: info.refresh_available && self.grants.sessions,
+            sessions_available: info.sessions_available && self.grants.sessions,
             resource: info.resource,
         })
     }
 
     async fn refresh(&mut self, refresh_token: String) -> Outcome<session::Tokens> {
-        let tokens = self
-            .auth
-            .sessions()
-            .refresh(refresh_token.into(), self.behalf.as_deref())
+        let refresh_token = SecretString::from(refresh_token);
+        let sessions = match self.granted() {
+            Ok(sessions) => sessions,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let tokens = sessions
+            .refresh(refresh_token, self.behalf.user().map(|id| &**id))
             .await;
         Ok(tokens.map(shown).map_err(error))
     }
@@ -42,43 +45,69 @@ impl session::Host for Call {
         expired_token: String,
         refresh_token: String,
     ) -> Outcome<session::Tokens> {
-        let tokens = self
-            .auth
-            .sessions()
-            .refresh_session(
-                expired_token.into(),
-                refresh_token.into(),
-                self.behalf.as_deref(),
-            )
+        let (expired, refresh_token) = (
+            SecretString::from(expired_token),
+            SecretString::from(refresh_token),
+        );
+        let sessions = match self.granted() {
+            Ok(sessions) => sessions,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let tokens = sessions
+            .refresh_session(expired, refresh_token, self.behalf.user().map(|id| &**id))
             .await;
         Ok(tokens.map(shown).map_err(error))
     }
 
     async fn sessions(&mut self, _user: Resource<AuthUser>) -> Outcome<Vec<session::UserSession>> {
         let caller = self.caller()?;
-        let sessions = self.auth.sessions().list(caller).await;
-        Ok(sessions
-            .map(|sessions| {
-                sessions
-                    .into_iter()
-                    .map(|session| described(session, caller))
-                    .collect()
-            })
-            .map_err(error))
+        let listed = match self.granted() {
+            Ok(sessions) => sessions.list(caller).await.map_err(error),
+            Err(refused) => Err(refused),
+        };
+        Ok(listed.map(|sessions| {
+            sessions
+                .into_iter()
+                .map(|session| described(session, caller))
+                .collect()
+        }))
     }
 
     async fn revoke(&mut self, _user: Resource<AuthUser>, session: String) -> Outcome<()> {
         let caller = self.caller()?;
-        let ended = self.auth.sessions().revoke(caller, &session).await;
-        Ok(ended.map_err(error))
+        Ok(match self.granted() {
+            Ok(sessions) => sessions.revoke(caller, &session).await.map_err(error),
+            Err(refused) => Err(refused),
+        })
     }
 
-    async fn revoke_others(&mut self, _user: Resource<AuthUser>) -> Outcome<u32> {
+    async fn revoke_others(&mut self, _user: Resource<AuthUser>) -> Outcome<session::Ended> {
         let caller = self.caller()?;
-        let ended = self.auth.sessions().revoke_others(caller).await;
-        Ok(ended
-            .map(|count| u32::try_from(count).unwrap_or(u32::MAX))
-            .map_err(error))
+        let ended = match self.granted() {
+            Ok(sessions) => sessions.revoke_others(caller).await.map_err(error),
+            Err(refused) => Err(refused),
+        };
+        Ok(ended.map(|ended| session::Ended {
+            count: u32::try_from(ended.count).unwrap_or(u32::MAX),
+            all: ended.all,
+        }))
+    }
+}
+
+impl Call {
+    /// What looks after sign-ins, for a service that may. A component that was dropped in could otherwise
+    /// sign its callers out everywhere, and redeem stolen refresh tokens with the host's own secret.
+    fn granted(&self) -> std::result::Result<&Sessions, session::Error> {
+        if self.grants.sessions {
+            return Ok(self.auth.sessions());
+        }
+        let missing = |service: &str| {
+            format!(
+                "it may not look after the sign-ins of its callers; `sessions = true` in `mcp/{service}.toml` would grant it"
+            )
+        };
+        self.refuse(missing);
+        Err(session::Error::NotConfigured(missing(&self.service)))
     }
 }
 

@@ -114,6 +114,31 @@ impl Guest for Asker {
         }
     }
 
+    fn tell_all(lines: u32, letters: u32) -> String {
+        for line in 1..=lines {
+            client::log(Level::Info, &line.to_string(), None);
+            client::progress(line.into(), Some(lines.into()), None);
+        }
+        "x".repeat(letters.try_into().unwrap())
+    }
+
+    fn ask_at_length(letters: u32) -> Vec<String> {
+        let question = |letter: &str| {
+            let prompt = letter.repeat(letters.try_into().unwrap());
+            (
+                letter.to_owned(),
+                Question::Sampling(plain_sampling(prompt)),
+            )
+        };
+        client::ask(&["a", "b"].map(question))
+            .into_iter()
+            .map(|answer| match answer {
+                Ok(client::Answer::Sampling(sampled)) => sampled.model,
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
     fn announce(uri: String) {
         tools::list_changed();
         prompts::list_changed();
