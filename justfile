@@ -90,14 +90,15 @@ fuzz TARGET SECONDS="600":
     SEEDS="$corpus" "{{ target }}/debug/fuzz-$1" "$corpus" -max_total_time="$2" -max_len=131072 -timeout=10 \
         -rss_limit_mb=2048 -artifact_prefix="$findings/" -dict="tests/fuzz/seeds/$1.dict" -print_final_stats=1
 
-# measure one thing (value, auth) beside what it is compared with, in one run
-bench NAME:
+# measure one thing (value, auth, call, fairness, limits) beside what it is compared with, in one run
+bench NAME *ARGS:
     # Dependencies are built as they are for the tests; what is measured is built as for a release.
     cargo bench --workspace --profile dev --bench "$1" \
         --config 'profile.dev.package.cloister.opt-level=3' \
         --config 'profile.dev.package.cloister.debug-assertions=false' \
         --config 'profile.dev.package.cloister-tests.opt-level=3' \
-        --config 'profile.dev.package.cloister-tests.debug-assertions=false'
+        --config 'profile.dev.package.cloister-tests.debug-assertions=false' \
+        -- "${@:2}"
 
 # formatting, lints and documentation, with warnings as errors
 check:

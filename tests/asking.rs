@@ -12,10 +12,13 @@ use cloister::sandbox::client::{
     Announcement, Answer, Capability, Client, Level, NotAsked, Part, Question, Response, Role,
     Root, Sampled, Unanswered, Value,
 };
-use cloister::sandbox::{self, Compiler, Failure, Invocation, Limits, Program, Sandbox, Usage};
+use cloister::sandbox::{
+    self, Cause, Compiler, Failure, Invocation, Limits, Program, Sandbox, Usage,
+};
 use cloister::value::Val;
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, pending, ready, select};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::harness::{cache, component};
@@ -96,9 +99,14 @@ struct Asker {
 
 impl Asker {
     fn load() -> Self {
+        Self::with_places(4)
+    }
+
+    fn with_places(calls: u32) -> Self {
         let compiler = Compiler::new(&sandbox::Settings {
-            slots: 4,
+            calls: Some(calls),
             cache: Some(cache().into()),
+            ..sandbox::Settings::default()
         })
         .unwrap();
         let wasm = fs::read(component("guest_asker")).unwrap();
@@ -132,6 +140,7 @@ impl Asker {
                 &export,
                 arguments,
                 Invocation {
+                    number: 1,
                     service: "asker".into(),
                     caller: None,
                     behalf: Party::Local,
@@ -139,6 +148,7 @@ impl Asker {
                     limits,
                     usage: Usage::default(),
                 },
+                |results| results,
             )
             .await?;
         Ok(results.into_iter().next().unwrap_or(Val::Tuple(Vec::new())))
@@ -318,7 +328,7 @@ async fn a_question_that_is_not_asked_ends_the_run() {
         let client = Scripted::answering([Err(why)]);
         let failure = asker.call(function, vec![], &client).await.unwrap_err();
         assert!(
-            matches!(failure, Failure::NotAsked(reason) if reason == why),
+            matches!(failure.cause, Cause::NotAsked(reason) if reason == why),
             "{failure:?}"
         );
         texts.push(failure.to_string());
@@ -332,7 +342,7 @@ async fn a_question_that_is_not_asked_ends_the_run() {
     // What was answered before makes no difference.
     let client = Scripted::answering([Ok(one(filled_in("name", "Ada"))), Err(NotAsked::Later)]);
     let failure = asker.call("two-rounds", vec![], &client).await.unwrap_err();
-    assert!(matches!(failure, Failure::NotAsked(NotAsked::Later)));
+    assert!(matches!(failure.cause, Cause::NotAsked(NotAsked::Later)));
 }
 
 #[tokio::test]
@@ -355,7 +365,10 @@ async fn a_guest_that_asks_badly_is_stopped_before_its_client_hears_of_it() {
         let client = Scripted::answering([]);
         let call = asker.call("ask-under", vec![Val::List(keys)], &client);
         let failure = call.await.unwrap_err();
-        assert!(matches!(failure, Failure::BadQuestion(_)), "{failure:?}");
+        assert!(
+            matches!(failure.cause, Cause::BadQuestion(_)),
+            "{failure:?}"
+        );
         texts.push(failure.to_string());
     }
     insta::assert_snapshot!(texts.join("\n"), @"
@@ -408,11 +421,50 @@ async fn time_stands_still_while_an_answer_is_awaited() {
     let Either::Right((spun, waiting)) = select(waiting, pin!(spinning)).await else {
         panic!("the call ended before its question was answered");
     };
-    assert!(matches!(spun, Err(Failure::OutOfTime { limit }) if limit == LIMIT));
+    assert!(matches!(spun.unwrap_err().cause, Cause::OutOfTime { limit } if limit == LIMIT));
     assert_eq!(asker.sandbox.running(), 1);
 
     answer.send(Ok(one(filled_in("name", "Ada")))).unwrap();
     assert_eq!(waiting.await.unwrap(), ok(text("hello, Ada")));
+    assert_eq!(asker.sandbox.running(), 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_an_answer_keeps_no_place_and_only_so_many_do() {
+    let asker = Asker::with_places(1);
+    let (answers, clients): (Vec<_>, Vec<_>) = (0..5)
+        .map(|_| {
+            let (answer, answered) = oneshot::channel();
+            (
+                answer,
+                Scripted::new([answered.map(Result::unwrap).boxed()]),
+            )
+        })
+        .unzip();
+    let limit = Limits::default().timeout;
+    let mut waiting = FuturesUnordered::new();
+    for (number, client) in clients.iter().enumerate() {
+        waiting.push(asker.call_within(limit, "elicit-name", vec![], client));
+        if number < 4 {
+            // With one place, each can ask only because those before have none.
+            tokio::select! {
+                early = waiting.next() => panic!("{early:?}"),
+                () = client.asked.notified() => {}
+            }
+        }
+    }
+    let last = waiting.next().await.unwrap().unwrap_err();
+    assert_eq!(
+        last.to_string(),
+        "4 calls wait for answers of their clients already, which is the limit; answer one of those first"
+    );
+    assert_eq!(asker.sandbox.running(), 4);
+    for answer in answers.into_iter().take(4) {
+        answer.send(Ok(one(filled_in("name", "Ada")))).unwrap();
+    }
+    while let Some(said) = waiting.next().await {
+        assert_eq!(said.unwrap(), ok(text("hello, Ada")));
+    }
     assert_eq!(asker.sandbox.running(), 0);
 }
 

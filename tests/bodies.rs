@@ -25,8 +25,9 @@ struct Server {
 impl Server {
     fn new() -> Self {
         let compiler = Compiler::new(&sandbox::Settings {
-            slots: 8,
+            calls: Some(8),
             cache: Some(cache().into()),
+            ..sandbox::Settings::default()
         })
         .unwrap();
         let auth = Auth::new(auth::Settings::new("http://127.0.0.1:9"), system_clock()).unwrap();

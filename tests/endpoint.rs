@@ -42,7 +42,7 @@ async fn health_is_ready_once_all_is_loaded() {
             "prompts": 0,
             "resources": 0,
             "templates": 0,
-            "open": { "calls": 0, "sessions": 0, "streams": 0 },
+            "open": { "calls": 0, "memory": 0, "sessions": 0, "streams": 0 },
             "keys": "loaded",
         })
     );

@@ -60,7 +60,7 @@ async fn a_tool_that_wants_all_memory_is_stopped() {
     let host = faulty(&[("limits.memory", "16MiB")]).await;
     insta::assert_snapshot!(
         failure(&host, "allocate", json!({})).await,
-        @"the tool `allocate` of the service `faulty` gave no result: it was stopped because it needed more than 16 MiB, its limit of memory"
+        @"the tool `allocate` of the service `faulty` gave no result: it was stopped by a fault of its own: it panicked or aborted, after it had asked for more than 16 MiB of memory, its limit"
     );
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use cloister::catalog::{Argument, Catalog, Completion, Lists, Resource};
 use cloister::reload::{Contents, inspect_contents};
-use cloister::sandbox::{Compiler, Settings};
+use cloister::sandbox::Compiler;
 use serde_json::json;
 
 use crate::harness::{TestHost, component};
@@ -240,11 +240,7 @@ async fn an_address_that_two_services_want_is_given_to_neither() {
 
 /// The notes on the library with other words.
 fn notes(wit: &str) -> Vec<String> {
-    let compiler = Compiler::new(&Settings {
-        slots: 1,
-        cache: None,
-    })
-    .unwrap();
+    let compiler = Compiler::for_inspection().unwrap();
     let wasm = fs::read(component("guest_library")).unwrap();
     let contents = Contents::new(wasm, Some(wit.as_bytes().to_vec()), None);
     inspect_contents("library", &contents, &compiler)

@@ -24,6 +24,7 @@ mod revisions; // clients of every age
 mod scopes; // who may call, of those who are known
 mod secrecy; // the binary at its loudest
 mod sessions; // what outlives a request of an older client
+mod sharing; // what calls have together: places, memory, processors
 mod signin; // from nothing to a protected call, as clients do it
 mod stdio; // clients that start a process
 mod strange; // components that others made

@@ -5,7 +5,7 @@ use std::fs;
 
 use cloister::issuer::{TokenKind, TokenRequest};
 use cloister::reload::{Contents, inspect_contents};
-use cloister::sandbox::{Compiler, Settings};
+use cloister::sandbox::Compiler;
 use serde_json::{Value, json};
 
 use crate::harness::{TestHost, call, component, text};
@@ -269,11 +269,7 @@ async fn a_restricted_tool_is_lent_the_caller_if_it_asks() {
 
 /// What a component offers with a text and a manifest: who may call each tool, and the notes.
 fn offered(wit: &str, manifest: Option<&str>) -> Result<(Vec<String>, Vec<String>), String> {
-    let compiler = Compiler::new(&Settings {
-        slots: 1,
-        cache: None,
-    })
-    .unwrap();
+    let compiler = Compiler::for_inspection().unwrap();
     let contents = Contents::new(
         fs::read(component("guest_plain")).unwrap(),
         Some(wit.as_bytes().to_vec()),

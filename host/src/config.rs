@@ -72,8 +72,12 @@ pub struct Config {
     pub limits: Limits,
     /// What a manifest may say at most.
     pub ceiling: Limits,
-    /// How many calls may run at once.
-    pub calls: u32,
+    /// How many calls may run at once; none is as many as the machine bears.
+    pub calls: Option<u32>,
+    /// The bytes of memory that all calls may have together; none is most of what the machine has.
+    pub total_memory: Option<usize>,
+    /// Whether components are served that have asynchronous functions.
+    pub asynchronous: bool,
     /// The largest body of a request, in bytes.
     pub body: usize,
     /// How long what is in progress may take to finish when the host stops.
@@ -100,7 +104,7 @@ impl Config {
             given,
             mistakes: &mut mistakes,
         };
-        let calls = reader.within("limits.calls", 1, 10_000).unwrap_or(1_000);
+        let calls = reader.within("limits.calls", 1, 10_000);
         let (limits, ceiling) = reader.limits(calls);
         let config = Self {
             listen: reader.text("stdio").is_none().then(|| reader.listen()),
@@ -131,6 +135,10 @@ impl Config {
             limits,
             ceiling,
             calls,
+            total_memory: reader
+                .parsed::<Bytes>("limits.total_memory")
+                .map(|bytes| bytes.0),
+            asynchronous: reader.parsed("async").unwrap_or(true),
             body: reader
                 .parsed::<Bytes>("limits.body")
                 .map_or(4 << 20, |bytes| bytes.0),
@@ -380,20 +388,30 @@ impl<'a> Reader<'a> {
     }
 
     /// What a call may use unless the manifest says otherwise, and what a manifest may say at most.
-    fn limits(&mut self, calls: u32) -> (Limits, Limits) {
+    fn limits(&mut self, calls: Option<u32>) -> (Limits, Limits) {
         let highest = Limits::CEILING;
         let ceiling = Limits {
             timeout: self.time("ceilings.timeout", highest.timeout),
             cpu: self.time("ceilings.cpu", highest.cpu),
             memory: self.size("ceilings.memory", highest.memory),
+            tables: self.number("ceilings.tables", highest.tables),
             output: self.size("ceilings.output", highest.output),
+            log: self.size("ceilings.log", highest.log),
             http: self.size("ceilings.http", highest.http),
-            concurrency: usize::try_from(calls).unwrap_or(usize::MAX),
+            handles: self.number("ceilings.handles", highest.handles),
+            concurrency: calls.and_then(|calls| usize::try_from(calls).ok()),
         };
+        // What is reserved for every call follows from these.
         if ceiling.memory > highest.memory {
             self.mistake(
                 "ceilings.memory",
                 format!("must be at most {} MiB", highest.memory >> 20),
+            );
+        }
+        if ceiling.tables > highest.tables {
+            self.mistake(
+                "ceilings.tables",
+                format!("must be at most {}", highest.tables),
             );
         }
         let default = Limits::default().within(&ceiling);
@@ -401,25 +419,26 @@ impl<'a> Reader<'a> {
             timeout: self.time("limits.timeout", default.timeout),
             cpu: self.time("limits.cpu", default.cpu),
             memory: self.size("limits.memory", default.memory),
+            tables: self.number("limits.tables", default.tables),
             output: self.size("limits.output", default.output),
+            log: self.size("limits.log", default.log),
             http: self.size("limits.http", default.http),
-            concurrency: self.count("limits.concurrency", calls, default.concurrency.div_ceil(2)),
+            handles: self.number("limits.handles", default.handles),
+            concurrency: self
+                .within("limits.concurrency", 1, calls.unwrap_or(u32::MAX))
+                .and_then(|count| usize::try_from(count).ok()),
         };
-        for (limit, fits) in [
-            ("timeout", limits.timeout <= ceiling.timeout),
-            ("cpu", limits.cpu <= ceiling.cpu),
-            ("memory", limits.memory <= ceiling.memory),
-            ("output", limits.output <= ceiling.output),
-            ("http", limits.http <= ceiling.http),
-        ] {
-            if !fits {
-                self.mistake(
-                    &format!("limits.{limit}"),
-                    format!("is above the ceiling; raise `ceilings.{limit}` with it"),
-                );
-            }
+        for limit in limits.above(&ceiling) {
+            self.mistake(
+                &format!("limits.{limit}"),
+                format!("is above the ceiling; raise `ceilings.{limit}` with it"),
+            );
         }
         (limits, ceiling)
+    }
+
+    fn number(&mut self, key: &str, default: usize) -> usize {
+        self.count(key, u32::MAX, default)
     }
 
     fn time(&mut self, key: &str, default: std::time::Duration) -> std::time::Duration {

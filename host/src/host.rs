@@ -23,7 +23,7 @@ use crate::http::{self, Gate, Health, Metadata};
 use crate::issuer::{DevelopmentIssuer, MAX_LIFETIME, MintError, TokenRequest};
 use crate::protocol::{self, Connection, Protocol, SessionLimits};
 use crate::reload::{self, Reload};
-use crate::sandbox::{self, Compiler, Sandbox};
+use crate::sandbox::{self, Capacity, Compiler, Limits, Sandbox};
 use crate::stdio;
 
 /// How long answers may take on their way when the host has stopped.
@@ -53,6 +53,7 @@ pub struct Host {
     first_pass: watch::Receiver<bool>,
     issuer: Option<DevelopmentIssuer>,
     auth: Auth,
+    capacity: Capacity,
     stop: watch::Sender<bool>,
     end: watch::Sender<bool>,
     servers: JoinSet<io::Result<()>>,
@@ -120,9 +121,13 @@ impl Host {
         tokio::spawn(async move { keys.warm().await });
 
         let compiler = Arc::new(Compiler::new(&sandbox::Settings {
-            slots: config.calls,
+            calls: config.calls,
+            memory: config.total_memory,
             cache: config.cache_dir.clone(),
+            concurrent: config.asynchronous,
         })?);
+        let capacity = compiler.capacity();
+        tracing::info!("calls: {capacity}");
         let end = watch::Sender::new(false);
         let sandbox = Sandbox::new(
             &compiler,
@@ -136,7 +141,10 @@ impl Host {
             reload::Settings {
                 folder: config.mcp_dir.clone(),
                 limits: config.limits,
-                ceiling: config.ceiling,
+                ceiling: Limits {
+                    concurrency: Some(capacity.most()),
+                    ..config.ceiling
+                },
                 own: [&config.cache_dir, &config.state_dir]
                     .into_iter()
                     .flatten()
@@ -222,6 +230,7 @@ impl Host {
             first_pass,
             issuer,
             auth,
+            capacity,
             stop,
             end,
             servers,
@@ -306,6 +315,7 @@ impl Host {
             writeln!(out, "  listening {}", list(listening.addresses.iter()))?;
         }
         writeln!(out, "  issuer    {}", self.auth.issuer())?;
+        writeln!(out, "  calls     {}", self.capacity)?;
         writeln!(out, "  services  {}/*.wasm", self.config.mcp_dir.display())?;
         for service in catalog.services() {
             let tools = catalog

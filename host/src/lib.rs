@@ -10,6 +10,7 @@ pub mod http;
 pub mod issuer;
 pub mod protocol;
 pub mod reload;
+pub mod runtime;
 pub mod sandbox;
 pub mod stdio;
 pub mod telemetry;

@@ -112,6 +112,8 @@ pub struct Settings {
 pub struct Load {
     /// Calls that have a sandbox.
     pub calls: usize,
+    /// The bytes of memory that they have.
+    pub memory: usize,
     /// Sessions of older clients.
     pub sessions: usize,
     /// Streams of what changes.
@@ -142,6 +144,7 @@ impl Protocol {
     pub fn load(&self) -> Load {
         Load {
             calls: self.sandbox.running(),
+            memory: self.sandbox.memory(),
             sessions: self.sessions.count(),
             streams: self
                 .most_streams

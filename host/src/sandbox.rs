@@ -11,62 +11,108 @@ mod admission;
     reason = "what is generated has the words of `wit/`, where a name may say enough"
 )]
 mod bindings;
+mod budget;
 mod call;
+mod capacity;
 mod code_cache;
+mod compiler;
+mod crossing;
 mod deadline;
 mod engine;
 mod failure;
 mod grants;
 mod imports;
 mod limits;
+mod machine;
+mod meter;
 mod program;
 mod questions;
 mod refusal;
 mod stderr;
+mod store;
+mod ticker;
+mod turns;
 mod usage;
+mod weight;
 
 pub mod client;
 
 use std::io;
 use std::path::PathBuf;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+pub use admission::TooManyAside;
 pub use call::Invocation;
-pub use failure::Failure;
+pub use capacity::{Capacity, DoesNotFit};
+pub use compiler::Compiler;
+pub use failure::{Cause, Failure, Fault, NoMemory};
 pub use grants::{Allowed, Bucket, BucketScope, ConfigValues, Folder, Grants, Http, Origin};
 pub use limits::Limits;
-pub use program::{Compiler, Export, Identity, NotLoaded, Program};
+pub use program::{Export, Identity, NotLoaded, Program};
 pub use questions::BadQuestion;
+pub use turns::Turn;
 pub use usage::Usage;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Party};
 use admission::Admission;
-use engine::Ticker;
+use budget::Budget;
+use engine::Kind;
 use imports::keyvalue::Database;
+use ticker::Ticker;
+use turns::Turns;
 
-/// Where calls run: a pool of slots, and the clock that ends what runs too long.
+/// Where calls run: places for them, memory, and the clock that ends what runs too long.
 pub struct Sandbox {
     auth: Auth,
-    admission: Admission,
+    places: Places,
+    turns: Turns,
+    budget: Budget,
     database: Database,
     /// Becomes true when nothing may run any longer.
     end: watch::Receiver<bool>,
     _ticker: Ticker,
 }
 
+/// Places on each engine, none of which can be taken by calls on another.
+struct Places {
+    small: Admission,
+    large: Admission,
+    concurrent: Admission,
+}
+
 /// How to set up a [`Compiler`] and its [`Sandbox`].
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The number of calls that may run at once; more wait for a slot.
-    pub slots: u32,
+    /// The number of calls that may run at once, while more wait for a place. Without one, as many as the
+    /// machine bears.
+    pub calls: Option<u32>,
+    /// The bytes of memory that all calls may have together. Without them, most of what the machine has.
+    pub memory: Option<usize>,
     /// Where compiled code is kept between starts; none keeps it in memory only.
     pub cache: Option<PathBuf>,
+    /// Whether components are served that have asynchronous functions.
+    pub concurrent: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            calls: None,
+            memory: None,
+            cache: None,
+            concurrent: true,
+        }
+    }
 }
 
 /// Why calls cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStarted {
+    /// The machine does not bear what was asked for.
+    #[error(transparent)]
+    DoesNotFit(#[from] DoesNotFit),
     /// The engine refused its settings, or the machine lacks the address space for the pool.
     #[error("the WebAssembly engine could not start with {slots} slots: {cause:#}")]
     Engine {
@@ -97,17 +143,54 @@ impl Sandbox {
         state: Option<PathBuf>,
         end: watch::Receiver<bool>,
     ) -> Result<Self, NotStarted> {
+        let capacity = compiler.capacity();
+        let places = |kind| Admission::new(capacity.bounds(kind));
+        // One thread is left for those who do not compute.
+        let threads = Handle::try_current().map_or(1, |it| it.metrics().num_workers());
+        let turns = threads.saturating_sub(1).max(1);
         Ok(Self {
             _ticker: Ticker::start(compiler.engines()).map_err(NotStarted::Ticker)?,
-            admission: Admission::new(compiler.slots()),
+            places: Places {
+                small: places(Kind::Small),
+                large: places(Kind::Large),
+                concurrent: places(Kind::Concurrent),
+            },
+            turns: Turns::new(turns),
+            budget: Budget::new(capacity.memory),
             auth,
             database: Database::new(state),
             end,
         })
     }
 
-    /// How many calls have a place, and with it a store, at this moment.
+    /// How many calls have a store at this moment.
     pub fn running(&self) -> usize {
-        self.admission.taken()
+        let Places {
+            small,
+            large,
+            concurrent,
+        } = &self.places;
+        [small, large, concurrent]
+            .into_iter()
+            .map(Admission::admitted)
+            .fold(0, usize::saturating_add)
+    }
+
+    /// The bytes of memory that calls have at this moment.
+    pub fn memory(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// Waits until this caller may compute on for a while, such as to read large arguments.
+    pub async fn turn(&self, caller: Party) -> Turn {
+        self.turns.of(caller).taken().await
+    }
+
+    fn places(&self, export: &Export) -> &Admission {
+        match export.kind {
+            Kind::Small => &self.places.small,
+            Kind::Large => &self.places.large,
+            Kind::Concurrent => &self.places.concurrent,
+        }
     }
 }

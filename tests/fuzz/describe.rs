@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use cloister::reload::{Contents, Inspection, inspect_contents};
-use cloister::sandbox::{Compiler, Settings};
+use cloister::sandbox::Compiler;
 use serde_json::Value;
 
 use crate::components::{COMPONENTS, edited, with_section};
@@ -68,13 +68,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
 
 fn outcome(contents: &Contents) -> Outcome {
     // It holds a pool of memory, so all inputs share one.
-    static COMPILER: LazyLock<Compiler> = LazyLock::new(|| {
-        Compiler::new(&Settings {
-            slots: 1,
-            cache: None,
-        })
-        .expect("an engine")
-    });
+    static COMPILER: LazyLock<Compiler> =
+        LazyLock::new(|| Compiler::for_inspection().expect("an engine"));
     match inspect_contents("fuzz", contents, &COMPILER) {
         Err(cause) => {
             assert!(!cause.is_empty(), "a refusal says why");

@@ -83,8 +83,9 @@ impl Endpoint {
             .expect("a runtime");
         let context = runtime.enter();
         let compiler = Compiler::new(&sandbox::Settings {
-            slots: 64,
+            calls: Some(64),
             cache: Some(guest("test-cache")),
+            ..sandbox::Settings::default()
         })
         .expect("a compiler");
         // Nobody is there, so that no token is good.

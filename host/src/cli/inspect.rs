@@ -9,7 +9,7 @@ use super::Failure;
 use crate::auth::Access;
 use crate::catalog::{Address, Completion, Function, Service};
 use crate::reload;
-use crate::sandbox::{Compiler, Settings};
+use crate::sandbox::Compiler;
 
 #[derive(Args)]
 pub(super) struct Inspected {
@@ -20,10 +20,7 @@ pub(super) struct Inspected {
 
 /// Describes a component as the host would serve it.
 pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
-    let compiler = Compiler::new(&Settings {
-        slots: 1,
-        cache: None,
-    })?;
+    let compiler = Compiler::for_inspection()?;
     let place = inspected.file.display();
     let inspection = reload::inspect(&inspected.file, &compiler)
         .map_err(|cause| Failure(format!("{place}: {cause}")))?;

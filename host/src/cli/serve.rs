@@ -2,27 +2,32 @@
 
 use std::io::Write;
 
-use tokio::runtime;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Failure, Settings, telemetry};
 use crate::config::Config;
 use crate::host::Host;
+use crate::runtime;
 
 /// Runs the host until the process is asked to end.
 pub(super) fn serve(settings: &Settings) -> Result<(), Failure> {
     let config = settings.read()?;
     telemetry::start(&config.log, config.log_json).map_err(Failure)?;
-    let runtime = runtime::Builder::new_multi_thread()
-        .enable_all()
-        // A guest that computes comes back to the scheduler on every tick. With the default
-        // interval, as many such guests as there are threads would keep everyone else from being
-        // heard for a third of a second.
-        .event_interval(1)
-        .build()?;
+    raise_open_files();
+    let runtime = runtime::new()?;
     let done = runtime.block_on(run(config));
     // Nobody waits for a line that may never be read, nor for code that would only be kept.
     runtime.shutdown_background();
     done
+}
+
+/// Lets this process open as many files and connections as it may. Each client has one, and each service.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| soft));
+    if let Err(cause) = raised {
+        tracing::warn!(%cause, "the number of open files could not be raised");
+    }
 }
 
 async fn run(config: Config) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 41] = [
+pub const SETTINGS: [Setting; 49] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -32,6 +32,7 @@ pub const SETTINGS: [Setting; 41] = [
     of("require_auth", "CLOISTER_REQUIRE_AUTH"),
     of("lists", "CLOISTER_LISTS"),
     of("state_keys", "CLOISTER_STATE_KEYS"),
+    of("async", "CLOISTER_ASYNC"),
     of("token", "CLOISTER_TOKEN"),
     of("log", "CLOISTER_LOG"),
     of("log_format", "CLOISTER_LOG_FORMAT"),
@@ -50,6 +51,10 @@ pub const SETTINGS: [Setting; 41] = [
     of("limits.cpu", "CLOISTER_CPU"),
     of("limits.output", "CLOISTER_OUTPUT"),
     of("limits.http", "CLOISTER_HTTP"),
+    of("limits.tables", "CLOISTER_TABLES"),
+    of("limits.log", "CLOISTER_LOG_BYTES"),
+    of("limits.handles", "CLOISTER_HANDLES"),
+    of("limits.total_memory", "CLOISTER_TOTAL_MEMORY"),
     of("limits.concurrency", "CLOISTER_CONCURRENCY"),
     of("limits.calls", "CLOISTER_CALLS"),
     of("limits.body", "CLOISTER_BODY"),
@@ -61,6 +66,9 @@ pub const SETTINGS: [Setting; 41] = [
     of("ceilings.memory", "CLOISTER_MEMORY_CEILING"),
     of("ceilings.output", "CLOISTER_OUTPUT_CEILING"),
     of("ceilings.http", "CLOISTER_HTTP_CEILING"),
+    of("ceilings.tables", "CLOISTER_TABLES_CEILING"),
+    of("ceilings.log", "CLOISTER_LOG_BYTES_CEILING"),
+    of("ceilings.handles", "CLOISTER_HANDLES_CEILING"),
 ];
 
 const fn of(key: &'static str, variable: &'static str) -> Setting {

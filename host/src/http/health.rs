@@ -39,7 +39,12 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
         "prompts": catalog.prompts().count(),
         "resources": catalog.resources().count(),
         "templates": catalog.templates().count(),
-        "open": { "calls": load.calls, "sessions": load.sessions, "streams": load.streams },
+        "open": {
+            "calls": load.calls,
+            "memory": load.memory,
+            "sessions": load.sessions,
+            "streams": load.streams,
+        },
         "keys": match keys {
             Readiness::Loaded => "loaded",
             Readiness::Stale { .. } => "stale",

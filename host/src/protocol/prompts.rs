@@ -82,6 +82,7 @@ impl Protocol {
             Ok(caller) => caller,
             Err(refused) => return Ok(Taken::Answered(refused)),
         };
+        let turn = self.turn_to_read(request, context).await;
         let arguments = function
             .signature
             .decode(request.params.arguments)
@@ -94,6 +95,7 @@ impl Protocol {
                 }
                 NotDecoded::Syntax(cause) => Error::parse(&cause),
             })?;
+        drop(turn);
         let call = self.call(request, &name, function, caller, context)?;
         let (server, prompt, name) = (Arc::clone(self), Arc::clone(prompt), name.into_owned());
         Ok(Taken::works(async move {

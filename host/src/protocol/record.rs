@@ -88,6 +88,11 @@ impl Record {
         })))
     }
 
+    /// What the log knows the call by.
+    pub(super) fn number(&self) -> u64 {
+        self.entry().number
+    }
+
     fn entry(&self) -> MutexGuard<'_, Entry> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -18,7 +18,7 @@ use super::{Protocol, abilities};
 use crate::auth::{Party, Principal};
 use crate::catalog::Function;
 use crate::sandbox::client::{Capability, NotAsked};
-use crate::sandbox::{Failure, Invocation};
+use crate::sandbox::{Cause, Failure, Invocation, Turn};
 use crate::value::{Encoded, Val};
 
 /// What is needed of a request while the function runs that it asked for, and of nothing else.
@@ -44,6 +44,9 @@ pub(super) enum NotRun {
     Asks(Answer),
 }
 
+/// From how many bytes on arguments take long to read.
+const LONG: usize = 64 << 10;
+
 impl Call {
     /// Whether the client was asked something for this result, or the state that it brought back is in it.
     pub(super) fn has_asked(&self) -> bool {
@@ -52,6 +55,20 @@ impl Call {
 }
 
 impl Protocol {
+    /// Waits until the arguments of a request may be read, where that takes long.
+    pub(super) async fn turn_to_read(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Option<Turn> {
+        let is_long = |arguments: &RawValue| arguments.get().len() > LONG;
+        if request.params.arguments.is_some_and(is_long) {
+            Some(self.sandbox.turn(context.party()).await)
+        } else {
+            None
+        }
+    }
+
     /// Takes down what is needed of a request to run this function for an admitted caller. `subject` is the
     /// name or address that was asked for.
     pub(super) fn call(
@@ -86,6 +103,7 @@ impl Protocol {
         let record = call.record.as_deref();
         let client = Arc::clone(&call.peer);
         let invocation = Invocation {
+            number: record.map(Record::number).unwrap_or_default(),
             service: Arc::clone(&function.service),
             caller: call.caller.clone(),
             behalf: call.behalf.clone(),
@@ -93,29 +111,30 @@ impl Protocol {
             limits: function.limits,
             usage: record.map(Record::usage).unwrap_or_default(),
         };
-        let results = match self
+        let read = |results| function.signature.encode(results);
+        let encoded = match self
             .sandbox
-            .call(&function.export, arguments, invocation)
+            .call(&function.export, arguments, invocation, read)
             .await
         {
-            Ok(results) => results,
+            Ok(encoded) => encoded,
             Err(failure) => {
                 let not_run = self.not_run(&failure, function, call);
                 if let Some(record) = record {
                     record.ended(match not_run {
                         NotRun::Asks(_) => Outcome::Asks,
-                        NotRun::Failed(_) | NotRun::Refused(_) => Outcome::Failed(failure.name()),
+                        NotRun::Failed(_) | NotRun::Refused(_) => {
+                            Outcome::Failed(failure.cause.name())
+                        }
                     });
                 }
                 return Err(not_run);
             }
         };
-        match function.signature.encode(results) {
+        match encoded {
             Ok(encoded) if encoded.size() > function.limits.output => {
                 let limit = function.limits.output;
-                Err(NotRun::Failed(
-                    Failure::OutputTooLarge { limit }.to_string(),
-                ))
+                Err(NotRun::Failed(Cause::OutputTooLarge { limit }.to_string()))
             }
             Ok(encoded) => {
                 if let (Some(record), Encoded::Failed { .. }) = (record, &encoded) {
@@ -134,28 +153,43 @@ impl Protocol {
 
     /// What it means that the sandbox gave no result.
     fn not_run(&self, failure: &Failure, function: &Function, call: &Call) -> NotRun {
-        match failure {
-            Failure::NotAsked(NotAsked::Later) => self.asks(call),
-            Failure::NotAsked(unable @ NotAsked::Unable(missing)) if call.revision.is_modern() => {
+        match &failure.cause {
+            Cause::NotAsked(NotAsked::Later) => self.asks(call),
+            Cause::NotAsked(unable @ NotAsked::Unable(missing)) if call.revision.is_modern() => {
                 NotRun::Refused(Error::missing_capability(
                     &unable.to_string(),
                     &abilities::write(*missing),
                 ))
             }
-            Failure::NotAsked(unable @ NotAsked::Unable(_)) => NotRun::Failed(unable.to_string()),
-            Failure::Busy => NotRun::Refused(Error::busy(&failure.to_string())),
-            Failure::Stopping
-            | Failure::OutOfTime { .. }
-            | Failure::OutOfCpu { .. }
-            | Failure::OutOfMemory { .. }
-            | Failure::OutputTooLarge { .. }
-            | Failure::Folders { .. }
-            | Failure::Exited { .. }
-            | Failure::KeptIdentity
-            | Failure::BadQuestion(_)
-            | Failure::Refused { .. }
-            | Failure::Trapped { .. } => {
-                tracing::warn!(function = %function.origin, service = %function.service, detail = failure.detail(), "a call gave no result: {failure}");
+            Cause::NotAsked(unable @ NotAsked::Unable(_)) => NotRun::Failed(unable.to_string()),
+            Cause::Busy | Cause::NoPlace { .. } | Cause::HostFull => {
+                NotRun::Refused(Error::busy(&failure.to_string()))
+            }
+            Cause::Stopping
+            | Cause::OutOfTime { .. }
+            | Cause::OutOfCpu { .. }
+            | Cause::OutOfMemory { .. }
+            | Cause::OutOfTables { .. }
+            | Cause::OutOfStack
+            | Cause::OutOfHandles { .. }
+            | Cause::OutOfLog { .. }
+            | Cause::OutputTooLarge { .. }
+            | Cause::ResultTooLarge { .. }
+            | Cause::ArgumentTooLarge
+            | Cause::TooRandom
+            | Cause::Folders
+            | Cause::KeptIdentity
+            | Cause::BadQuestion(_)
+            | Cause::TooManyAsk(_)
+            | Cause::Refused(_)
+            | Cause::Fault { .. } => {
+                tracing::warn!(
+                    call = call.record.as_deref().map(Record::number),
+                    function = %function.origin,
+                    service = %function.service,
+                    detail = failure.detail,
+                    "a call gave no result: {failure}"
+                );
                 NotRun::Failed(failure.to_string())
             }
         }

@@ -53,6 +53,7 @@ impl Protocol {
                 check(&mirrored, headers)?;
             }
         }
+        let turn = self.turn_to_read(request, context).await;
         let arguments = match function.signature.decode(request.params.arguments) {
             Ok(arguments) => arguments,
             Err(mistakes @ NotDecoded::Mistakes(_)) => {
@@ -68,6 +69,7 @@ impl Protocol {
             }
             Err(NotDecoded::Syntax(cause)) => return Err(Error::parse(&cause)),
         };
+        drop(turn);
         let call = self.call(request, &name, function, caller, context)?;
         let (server, tool) = (Arc::clone(self), Arc::clone(tool));
         Ok(Taken::works(async move {

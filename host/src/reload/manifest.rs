@@ -36,6 +36,8 @@ pub(super) struct Manifest {
     sessions: bool,
     /// What one call of it may use.
     pub(super) limits: GivenLimits,
+    /// What becomes of its errors.
+    errors: GivenErrors,
     /// The variables of its environment. `${secret.NAME}` in a value is that secret.
     env: BTreeMap<String, String>,
     /// Where it may send requests.
@@ -61,8 +63,11 @@ pub(super) struct GivenLimits {
     timeout: Option<Duration>,
     cpu: Option<Duration>,
     memory: Option<Bytes>,
+    tables: Option<NonZero<usize>>,
     output: Option<Bytes>,
+    log: Option<Bytes>,
     http: Option<Bytes>,
+    handles: Option<NonZero<usize>>,
     concurrency: Option<NonZero<usize>>,
 }
 
@@ -74,31 +79,36 @@ impl GivenLimits {
             timeout: self.timeout.map_or(common.timeout, |it| it.0),
             cpu: self.cpu.map_or(common.cpu, |it| it.0),
             memory: self.memory.map_or(common.memory, |it| it.0),
+            tables: self.tables.map_or(common.tables, NonZero::get),
             output: self.output.map_or(common.output, |it| it.0),
+            log: self.log.map_or(common.log, |it| it.0),
             http: self.http.map_or(common.http, |it| it.0),
-            concurrency: self.concurrency.map_or(common.concurrency, NonZero::get),
+            handles: self.handles.map_or(common.handles, NonZero::get),
+            concurrency: self.concurrency.map(NonZero::get).or(common.concurrency),
         };
-        for (limit, fits) in [
-            ("timeout", limits.timeout <= ceiling.timeout),
-            ("cpu", limits.cpu <= ceiling.cpu),
-            ("memory", limits.memory <= ceiling.memory),
-            ("output", limits.output <= ceiling.output),
-            ("http", limits.http <= ceiling.http),
-        ] {
-            if !fits {
-                return Err(format!(
-                    "`limits.{limit}` is above the ceiling of this host; lower it, or raise `ceilings.{limit}` in `cloister.toml`"
-                ));
-            }
-        }
-        if limits.concurrency > ceiling.concurrency {
+        if let Some(limit) = limits.above(ceiling).first() {
             return Err(format!(
-                "`limits.concurrency` is above {}, the calls that this host runs at once; lower it, or raise `limits.calls` in `cloister.toml`",
-                ceiling.concurrency
+                "`limits.{limit}` is above the ceiling of this host; lower it, or raise `ceilings.{limit}` in `cloister.toml`"
+            ));
+        }
+        if let (Some(wanted), Some(most)) = (limits.concurrency, ceiling.concurrency)
+            && wanted > most
+        {
+            return Err(format!(
+                "`limits.concurrency` is above {most}, the calls that this host runs at once; lower it, or raise `limits.calls` in `cloister.toml`"
             ));
         }
         Ok(limits)
     }
+}
+
+/// What becomes of the errors of a service.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+struct GivenErrors {
+    /// Whether callers are told what it said last when it fails: the message of a panic, the last line of
+    /// a traceback.
+    detail: bool,
 }
 
 impl Manifest {
@@ -141,6 +151,7 @@ impl Manifest {
             config: config.collect::<Result<_, String>>()?,
             files: files::granted(&self.files, own)?,
             stores: stores::granted(&self.store)?,
+            tells_errors: self.errors.detail,
         })
     }
 }
@@ -167,6 +178,8 @@ mod tests {
             "[limits]\n\ntime = \"10s\"",
             "[limits]\n\nconcurrency = 0",
             "[limits]\n\nhttp = 5",
+            "[limits]\n\nhandles = 0",
+            "[errors]\n\ndetail = \"yes\"",
             "[http]\n\nallowed = []",
             "[http]\n\nallow = [\"api.example.com\"]",
             "[http]\n\nheaders.\"https://*.example.com\" = {}",

@@ -1,43 +1,66 @@
 //! Who may run now, and who waits: a bounded number of places, and a bounded queue in which whoever asks
 //! for much waits behind themselves, not in front of others.
 //!
-//! Those who wait stand in lanes, one for each caller of each service. A place that comes free goes to
-//! the lanes in turn, so the first in a lane waits for one round, however long another lane is.
+//! Callers who wait are served in turn, and each caller's services in turn, so the first who waits for
+//! somebody waits for one round, however many wait for others. A call that waits for a person's answer
+//! steps aside meanwhile, and comes back before anybody who is new.
 
-use std::collections::{HashMap, VecDeque};
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// How many may wait in one lane.
-const LANE: usize = 100;
+use crate::auth::Party;
 
-/// Places for calls.
+use self::state::{State, Waiter};
+
+/// Places for calls. Clones are the same places.
 #[derive(Clone)]
 pub(super) struct Admission(Arc<Inner>);
 
 struct Inner {
-    places: usize,
-    /// How many may wait altogether.
-    queue: usize,
-    /// How many places one caller may have who is known.
-    share: usize,
+    bounds: Bounds,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct State {
-    taken: usize,
-    by_service: HashMap<Arc<str>, usize>,
-    by_caller: HashMap<Arc<str>, usize>,
-    /// The next lane to be served stands first.
-    lanes: VecDeque<Lane>,
+/// How many may be where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// How many may run.
+    pub(super) places: usize,
+    /// How many of one caller may run or be aside. A host that serves nobody but the process that started
+    /// it keeps nothing for others.
+    pub(super) share: usize,
+    /// How many may wait for a place, and how many of one caller.
+    pub(super) queue: usize,
+    /// See above.
+    pub(super) queue_share: usize,
+    /// How many may be aside, and how many of one caller.
+    pub(super) aside: usize,
+    /// See above.
+    pub(super) aside_share: usize,
 }
 
-/// Those who wait for the same service on behalf of the same caller.
-struct Lane {
-    whose: Claim,
-    waiting: VecDeque<oneshot::Sender<Place>>,
+impl Bounds {
+    /// For so many places. One caller alone can have neither all of them nor all of the queue.
+    pub(super) fn of(places: usize) -> Self {
+        Self {
+            places,
+            share: places.div_ceil(2),
+            queue: places,
+            queue_share: places.div_ceil(8).max(4),
+            aside: places.div_ceil(4).max(4),
+            aside_share: places.div_ceil(16).max(4),
+        }
+    }
+
+    /// How many calls there may be that have a store, at most.
+    pub(super) fn stores(&self) -> usize {
+        self.places.saturating_add(self.aside)
+    }
 }
 
 /// Who wants a place.
@@ -45,95 +68,99 @@ struct Lane {
 pub(super) struct Claim {
     /// The service that is called.
     pub(super) service: Arc<str>,
-    /// The id of the caller, if it is known. All others are one caller.
-    pub(super) caller: Option<Arc<str>>,
-    /// How many places the service may have.
+    /// Whose share of the places it takes.
+    pub(super) caller: Party,
+    /// How many places the service may have. The last to ask is right: its manifest may have changed.
     pub(super) most: usize,
 }
 
-/// All places are taken, and so are those in the queue.
+/// All places are taken, and so are those in the queue that this claim could have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
+/// So many calls wait for answers already, of this caller or altogether.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{most} calls{} wait for answers of their clients already, which is the limit; answer one of those first",
+    if *of_caller { " of this caller" } else { "" }
+)]
+pub struct TooManyAside {
+    /// How many may.
+    pub most: usize,
+    /// Whether they are all of the same caller.
+    pub of_caller: bool,
+}
+
 impl Admission {
-    /// That many places, and as many to wait for one.
-    pub(super) fn new(places: usize) -> Self {
+    pub(super) fn new(bounds: Bounds) -> Self {
         Self(Arc::new(Inner {
-            places,
-            queue: places,
-            // One caller alone cannot take what others need.
-            share: places.div_ceil(2),
+            bounds,
             state: Mutex::default(),
         }))
     }
 
-    /// How many places are taken.
-    pub(super) fn taken(&self) -> usize {
-        self.lock().taken
+    /// How many places a service may have that wants so many.
+    pub(super) fn most_of_service(&self, wanted: Option<usize>) -> usize {
+        let bounds = &self.0.bounds;
+        wanted.map_or(bounds.share, |wanted| wanted.min(bounds.places))
     }
 
-    /// Takes a place, or waits for one in its lane. Whoever stops waiting leaves the lane.
+    /// How many calls there are that have a store: those that run, and those that are aside.
+    pub(super) fn admitted(&self) -> usize {
+        let state = self.lock();
+        state.taken().saturating_add(state.aside())
+    }
+
+    /// Takes a place, or waits for one. Whoever stops waiting leaves the queue.
     pub(super) async fn enter(&self, claim: &Claim) -> Result<Place, Full> {
         let place = {
             let mut state = self.lock();
-            // Those in the lanes could not have taken it, or they would have.
-            if state.fits(claim, &self.0) {
-                return Ok(self.take(&mut state, claim.clone()));
+            if state.allow(claim) {
+                self.serve(&mut state);
+            }
+            // Those who wait could not have taken it, or they would have.
+            if state.fits(claim, &self.0.bounds) {
+                return Ok(self.place(&mut state, claim.clone()));
             }
             let (sender, receiver) = oneshot::channel();
-            state.wait(claim, sender, self.0.queue)?;
+            state.wait(claim, sender, &self.0.bounds)?;
             receiver
         };
         // The sender is dropped only with the admission itself.
         place.await.map_err(|_gone| Full)
     }
 
-    fn take(&self, state: &mut State, claim: Claim) -> Place {
-        state.taken = state.taken.saturating_add(1);
-        let count = state
-            .by_service
-            .entry(Arc::clone(&claim.service))
-            .or_default();
-        *count = count.saturating_add(1);
-        if let Some(caller) = &claim.caller {
-            let count = state.by_caller.entry(Arc::clone(caller)).or_default();
-            *count = count.saturating_add(1);
-        }
+    fn place(&self, state: &mut State, claim: Claim) -> Place {
+        state.enter(&claim);
         Place {
-            admission: Some(self.clone()),
+            admission: self.clone(),
             claim,
+            seat: Seat::Inside,
         }
     }
 
-    fn leave(&self, claim: &Claim) {
-        let mut state = self.lock();
-        state.taken = state.taken.saturating_sub(1);
-        less(&mut state.by_service, &claim.service);
-        if let Some(caller) = &claim.caller {
-            less(&mut state.by_caller, caller);
-        }
-        // The first in the first lane that may have the place gets it, and that lane goes to the back.
-        for _ in 0..state.lanes.len() {
-            let Some(mut lane) = state.lanes.pop_front() else {
-                break;
-            };
-            let mut served = false;
-            while !served && state.fits(&lane.whose, &self.0) {
-                let Some(next) = lane.waiting.pop_front() else {
-                    break;
-                };
-                let place = self.take(&mut state, lane.whose.clone());
-                match next.send(place) {
-                    Ok(()) => served = true,
-                    // It has stopped waiting.
-                    Err(unwanted) => unwanted.give_back(&mut state),
+    /// Gives what is free to those who wait, until nobody fits any more.
+    fn serve(&self, state: &mut State) {
+        while let Some(waiter) = state.next(&self.0.bounds) {
+            match waiter {
+                // Its call has ended, and has been counted out by itself.
+                Waiter::Back(_, sender) if sender.is_closed() => {}
+                Waiter::Back(claim, sender) => {
+                    state.come_back(&claim);
+                    let chair = Chair(Some((self.clone(), claim)));
+                    if let Err(mut unwanted) = sender.send(chair)
+                        && let Some((_, claim)) = unwanted.0.take()
+                    {
+                        state.step_aside(&claim);
+                    }
                 }
-            }
-            if !lane.waiting.is_empty() {
-                state.lanes.push_back(lane);
-            }
-            if served {
-                break;
+                Waiter::New(claim, sender) => {
+                    let place = self.place(state, claim);
+                    if let Err(mut unwanted) = sender.send(place) {
+                        unwanted.seat = Seat::Nowhere;
+                        state.leave(&unwanted.claim);
+                    }
+                }
             }
         }
     }
@@ -143,185 +170,76 @@ impl Admission {
     }
 }
 
-fn less(counts: &mut HashMap<Arc<str>, usize>, of: &Arc<str>) {
-    if let Some(count) = counts.get_mut(of) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(of);
-        }
-    }
-}
-
-impl State {
-    fn fits(&self, claim: &Claim, limits: &Inner) -> bool {
-        let of_caller = claim
-            .caller
-            .as_ref()
-            .and_then(|caller| self.by_caller.get(caller));
-        let of_service = self.by_service.get(&claim.service);
-        self.taken < limits.places
-            && of_service.is_none_or(|count| *count < claim.most)
-            && of_caller.is_none_or(|count| *count < limits.share)
-    }
-
-    /// Puts somebody into the lane of a claim.
-    fn wait(
-        &mut self,
-        claim: &Claim,
-        sender: oneshot::Sender<Place>,
-        queue: usize,
-    ) -> Result<(), Full> {
-        let waiting: usize = self.lanes.iter().map(|lane| lane.waiting.len()).sum();
-        if waiting >= queue {
-            self.tidy();
-            let waiting: usize = self.lanes.iter().map(|lane| lane.waiting.len()).sum();
-            if waiting >= queue {
-                return Err(Full);
-            }
-        }
-        let lane = self
-            .lanes
-            .iter_mut()
-            .find(|lane| lane.whose.service == claim.service && lane.whose.caller == claim.caller);
-        match lane {
-            Some(lane) => {
-                if lane.waiting.len() >= LANE {
-                    lane.waiting.retain(|waiting| !waiting.is_closed());
-                }
-                if lane.waiting.len() >= LANE {
-                    return Err(Full);
-                }
-                lane.waiting.push_back(sender);
-            }
-            None => self.lanes.push_back(Lane {
-                whose: claim.clone(),
-                waiting: VecDeque::from([sender]),
-            }),
-        }
-        Ok(())
-    }
-
-    /// Forgets those who have stopped waiting.
-    fn tidy(&mut self) {
-        for lane in &mut self.lanes {
-            lane.waiting.retain(|waiting| !waiting.is_closed());
-        }
-        self.lanes.retain(|lane| !lane.waiting.is_empty());
-    }
-}
-
 /// A place, until it is dropped.
 pub(super) struct Place {
-    admission: Option<Admission>,
+    admission: Admission,
     claim: Claim,
+    seat: Seat,
+}
+
+enum Seat {
+    Inside,
+    Aside,
+    Nowhere,
 }
 
 impl Place {
-    /// Gives the place back where the lock is held already.
-    fn give_back(mut self, state: &mut State) {
-        if self.admission.take().is_some() {
-            state.taken = state.taken.saturating_sub(1);
-            less(&mut state.by_service, &self.claim.service);
-            if let Some(caller) = &self.claim.caller {
-                less(&mut state.by_caller, caller);
-            }
+    /// Lets others in for as long as this call waits for somebody.
+    pub(super) fn step_aside(&mut self) -> Result<(), TooManyAside> {
+        let mut state = self.admission.lock();
+        state.may_step_aside(&self.claim, &self.admission.0.bounds)?;
+        state.step_aside(&self.claim);
+        self.seat = Seat::Aside;
+        self.admission.serve(&mut state);
+        Ok(())
+    }
+
+    /// Takes a place again, before anybody who is new.
+    pub(super) async fn come_back(&mut self) {
+        let chair = {
+            let mut state = self.admission.lock();
+            let (sender, receiver) = oneshot::channel();
+            state.wait_to_come_back(&self.claim, sender);
+            self.admission.serve(&mut state);
+            receiver
+        };
+        // The sender is dropped only with the admission itself.
+        if let Ok(mut chair) = chair.await
+            && chair.0.take().is_some()
+        {
+            self.seat = Seat::Inside;
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(admission) = self.admission.take() {
-            admission.leave(&self.claim);
+        if let Seat::Nowhere = self.seat {
+            return;
+        }
+        let mut state = self.admission.lock();
+        let all_wait = state.taken() >= self.admission.0.bounds.places;
+        if let Seat::Aside = self.seat {
+            state.come_back(&self.claim);
+        }
+        let some_wait = state.concerns(&self.claim);
+        state.leave(&self.claim);
+        // While there were places, whoever waits does so for this service or this caller.
+        if all_wait || some_wait {
+            self.admission.serve(&mut state);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-    use futures_util::future::BoxFuture;
+/// The place of somebody who comes back, on its way to them. Whoever does not take it is still aside.
+struct Chair(Option<(Admission, Claim)>);
 
-    use super::*;
-
-    fn claim(service: &str, caller: Option<&str>, most: usize) -> Claim {
-        Claim {
-            service: service.into(),
-            caller: caller.map(Into::into),
-            most,
+impl Drop for Chair {
+    fn drop(&mut self) {
+        if let Some((admission, claim)) = self.0.take() {
+            let mut state = admission.lock();
+            state.step_aside(&claim);
+            admission.serve(&mut state);
         }
-    }
-
-    /// Somebody who asks, and has been heard.
-    fn ask(admission: &Admission, claim: Claim) -> BoxFuture<'static, Result<Place, Full>> {
-        let admission = admission.clone();
-        let mut asking = async move { admission.enter(&claim).await }.boxed();
-        match (&mut asking).now_or_never() {
-            Some(answer) => std::future::ready(answer).boxed(),
-            None => asking,
-        }
-    }
-
-    fn now(asking: &mut BoxFuture<'static, Result<Place, Full>>) -> Option<Place> {
-        asking.now_or_never().map(|answer| answer.ok().unwrap())
-    }
-
-    #[test]
-    fn who_floods_waits_behind_themselves() {
-        let admission = Admission::new(4);
-        let mut inside: Vec<Place> = (0..4)
-            .map(|_| now(&mut ask(&admission, claim("a", None, 4))).unwrap())
-            .collect();
-        let mut flood: Vec<_> = (0..3)
-            .map(|_| ask(&admission, claim("a", None, 4)))
-            .collect();
-        let mut other = ask(&admission, claim("b", Some("ada"), 4));
-        assert_eq!(admission.taken(), 4);
-
-        inside.pop();
-        assert!(now(&mut flood[0]).is_some_and(|place| {
-            inside.push(place);
-            true
-        }));
-        // Three wait, and the one who came last is next.
-        inside.pop();
-        assert!(now(&mut other).is_some());
-    }
-
-    #[test]
-    fn a_caller_and_a_service_have_no_more_than_their_share() {
-        let admission = Admission::new(4);
-        let first = now(&mut ask(&admission, claim("a", Some("ada"), 4))).unwrap();
-        let _second = now(&mut ask(&admission, claim("b", Some("ada"), 4))).unwrap();
-        let mut third = ask(&admission, claim("c", Some("ada"), 4));
-        assert!(now(&mut third).is_none());
-
-        let _bob = now(&mut ask(&admission, claim("d", Some("bob"), 1))).unwrap();
-        let mut busy = ask(&admission, claim("d", None, 1));
-        assert!(now(&mut busy).is_none());
-        let _free = now(&mut ask(&admission, claim("e", None, 1))).unwrap();
-
-        drop(first);
-        assert!(now(&mut third).is_some());
-    }
-
-    #[test]
-    fn the_queue_has_an_end_and_those_who_leave_it_make_room() {
-        let admission = Admission::new(2);
-        let inside: Vec<_> = (0..2)
-            .map(|_| now(&mut ask(&admission, claim("a", None, 2))).unwrap())
-            .collect();
-        let waiting: Vec<_> = (0..2)
-            .map(|_| ask(&admission, claim("a", None, 2)))
-            .collect();
-        let full = ask(&admission, claim("b", None, 2)).now_or_never().unwrap();
-        assert_eq!(full.err(), Some(Full));
-
-        drop(waiting);
-        let mut next = ask(&admission, claim("b", None, 2));
-        assert!(now(&mut next).is_none());
-        drop(inside);
-        assert!(now(&mut next).is_some());
-        assert_eq!(admission.taken(), 0);
     }
 }

@@ -1,67 +1,37 @@
-//! One call: a store, an instance, a deadline; and everything dropped at the end.
+//! One call: a place, a store, an instance, a deadline; and everything dropped at the end.
 
 use std::sync::Arc;
 
+use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
-use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use super::admission::{Claim, Full};
+use super::admission::{Claim, Full, Place};
 use super::client::Client;
 use super::deadline::Deadline;
-use super::failure::{Ended, OutOfCpu, OutOfTime};
+use super::failure::{Cause, Circumstances, Ended, OutOfTime};
 use super::grants::{Folder, Grants};
 use super::imports::auth::AuthUser;
 use super::imports::http::Outgoing;
-use super::imports::keyvalue::Database;
-use super::limits::Meter;
+use super::meter::Meter;
 use super::program::{Export, Identity};
 use super::questions::Questions;
 use super::refusal::Refusal;
-use super::stderr::Stderr;
+use super::stderr::{Stderr, last_words};
+use super::store::{Call, Course};
+use super::turns::compute;
 use super::usage::Usage;
+use super::weight::Weight;
 use super::{Failure, Limits, Sandbox};
-use crate::auth::{Auth, Party, Principal};
+use crate::auth::{Party, Principal};
 
-/// How many resources a guest may hold at once.
-const HANDLES: usize = 1_000;
-
-/// What the host knows of one call: the data of its store.
-pub(super) struct Call {
-    pub(super) service: Arc<str>,
-    pub(super) caller: Option<Arc<Principal>>,
-    pub(super) behalf: Party,
-    pub(super) grants: Arc<Grants>,
-    pub(super) auth: Auth,
-    pub(super) client: Arc<dyn Client>,
-    pub(super) questions: Questions,
-    pub(super) deadline: Deadline,
-    pub(super) database: Database,
-    pub(super) refusal: Refusal,
-    wasi: WasiCtx,
-    http: Outgoing,
-    table: ResourceTable,
-    meter: Meter,
-}
-
-impl WasiView for Call {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
-    }
-}
-
-impl WasiHttpView for Call {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.http.view(&mut self.table)
-    }
-}
+/// How many random bytes a guest may ask for at once. Making them is not interrupted.
+pub(super) const RANDOM: usize = 64 << 10;
 
 /// Everything about a call but the function and its arguments.
 pub struct Invocation {
+    /// The number that the log knows it by.
+    pub number: u64,
     /// The service whose function is called.
     pub service: Arc<str>,
     /// The caller, if the function is to know them.
@@ -76,29 +46,90 @@ pub struct Invocation {
     pub usage: Usage,
 }
 
+/// What is seen of a guest besides its result.
+struct Traces {
+    stderr: Stderr,
+    refusal: Refusal,
+}
+
 impl Sandbox {
-    /// Calls an export in a store of its own, and lends it the caller's identity if its signature
-    /// asks for one. Dropping the future stops the guest and frees all that it has.
-    pub async fn call(
+    /// Calls an export in a store of its own, and lends it the caller's identity if its signature asks
+    /// for one. What it returns is read while the call still has its place: the values in it may be large.
+    /// Dropping the future stops the guest and frees all that it has.
+    pub async fn call<T>(
         &self,
         export: &Export,
         arguments: Vec<Val>,
         invocation: Invocation,
-    ) -> Result<Vec<Val>, Failure> {
+        read: impl FnOnce(Vec<Val>) -> T,
+    ) -> Result<T, Failure> {
+        let (number, service) = (invocation.number, Arc::clone(&invocation.service));
+        let traces = Traces {
+            stderr: Stderr::new(invocation.limits.log),
+            refusal: Refusal::default(),
+        };
         let mut end = self.end.clone();
-        tokio::select! {
-            outcome = self.call_in_time(export, arguments, invocation) => outcome,
-            Ok(_) = end.wait_for(|end| *end) => Err(Failure::Stopping),
+        let outcome = tokio::select! {
+            outcome = self.admit(export, arguments, invocation, &traces, read) => outcome,
+            Ok(_) = end.wait_for(|end| *end) => Err(Cause::Stopping.into()),
+        };
+        let stderr = traces.stderr.text();
+        match outcome {
+            Ok(read) => {
+                if !stderr.is_empty() {
+                    tracing::debug!(call = number, %service, "standard error: {stderr}");
+                }
+                Ok(read)
+            }
+            Err(ended) => {
+                let said = export.grants.tells_errors.then(|| last_words(&stderr));
+                Err(Failure::new(ended, &stderr, said.flatten()))
+            }
         }
     }
 
-    async fn call_in_time(
+    /// Finds a place for the call. The time for which it waits for one is not its own.
+    async fn admit<T>(
         &self,
         export: &Export,
         arguments: Vec<Val>,
         invocation: Invocation,
-    ) -> Result<Vec<Val>, Failure> {
+        traces: &Traces,
+        read: impl FnOnce(Vec<Val>) -> T,
+    ) -> Result<T, Ended> {
+        let mut share = self.budget.share();
+        if !share.take(Weight::of(&arguments).bytes) {
+            return Err(Cause::HostFull.into());
+        }
+        let places = self.places(export);
+        let claim = Claim {
+            service: Arc::clone(&invocation.service),
+            caller: invocation.behalf.clone(),
+            most: places.most_of_service(invocation.limits.concurrency),
+        };
+        let patience = invocation.limits.timeout;
+        let entering = places.enter(&claim);
+        let place = match tokio::time::timeout(patience, entering).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(Full)) => return Err(Cause::Busy.into()),
+            Err(_elapsed) => return Err(Cause::NoPlace { patience }.into()),
+        };
+        let meter = Meter::new(&invocation.limits, share, invocation.usage.clone());
+        self.call_in_place(export, arguments, invocation, (place, meter), traces, read)
+            .await
+    }
+
+    async fn call_in_place<T>(
+        &self,
+        export: &Export,
+        arguments: Vec<Val>,
+        invocation: Invocation,
+        (place, meter): (Place, Meter),
+        traces: &Traces,
+        read: impl FnOnce(Vec<Val>) -> T,
+    ) -> Result<T, Ended> {
         let Invocation {
+            number: _,
             service,
             caller,
             behalf,
@@ -107,40 +138,11 @@ impl Sandbox {
             usage,
         } = invocation;
         let deadline = Deadline::after(limits.timeout);
-        let claim = Claim {
-            service: Arc::clone(&service),
-            caller: behalf.user().cloned(),
-            most: limits.concurrency,
+        let turn = behalf.clone();
+        let out_of_time = |OutOfTime| Cause::OutOfTime {
+            limit: limits.timeout,
         };
-        let _place = match deadline.bound(self.admission.enter(&claim)).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(Full)) | Err(OutOfTime) => return Err(Failure::Busy),
-        };
-        let stderr = Stderr::default();
-        let refusal = Refusal::default();
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.stderr(stderr.clone())
-            .envs(&export.grants.env)
-            // No address is allowed either, but a socket is one of the host's even before it has one.
-            .allow_tcp(false)
-            .allow_udp(false);
-        if !export.grants.files.is_empty() {
-            let grants = Arc::clone(&export.grants);
-            let opening = tokio::task::spawn_blocking(move || open(wasi, &grants.files));
-            wasi = match deadline.bound(opening).await {
-                Ok(Ok(opened)) => opened?,
-                Ok(Err(panic)) => {
-                    return Err(Failure::Folders {
-                        detail: panic.to_string(),
-                    });
-                }
-                Err(OutOfTime) => {
-                    return Err(Failure::OutOfTime {
-                        limit: limits.timeout,
-                    });
-                }
-            };
-        }
+        let wasi = deadline.bound(wasi(&export.grants, &traces.stderr)).await;
         let call = Call {
             service: Arc::clone(&service),
             caller,
@@ -154,39 +156,62 @@ impl Sandbox {
                 service,
                 Arc::clone(&export.grants),
                 limits.http,
-                refusal.clone(),
+                traces.refusal.clone(),
                 usage.clone(),
             ),
             database: self.database.clone(),
-            refusal: refusal.clone(),
-            wasi: wasi.build(),
+            refusal: traces.refusal.clone(),
+            place,
+            wasi: wasi.map_err(out_of_time)??.build(),
             table: ResourceTable::new(),
-            meter: Meter::new(&limits, usage.clone()),
+            meter,
+            course: Course::default(),
         };
-        let mut store = call.store(export, &limits, usage.clone());
+        let mut store = call.store(export, &limits, usage.clone(), traces.stderr.clone());
+        let work = async { run(&mut store, export, arguments).await.map(read) };
         // Two clocks, because each is blind where the other sees: the store's epoch ends a guest that
         // computes, this timer one that waits.
-        let work = usage.count(run(&mut store, export, arguments));
+        let turn = self.turns.of(turn);
+        let work = compute(work, &usage, turn, &export.manners);
         let outcome = deadline.bound(work).await;
-        match outcome {
-            Ok(Ok(results)) => Ok(results),
-            Ok(Err(error)) => {
-                let ended = Ended {
-                    ran_out_of_memory: store.data().meter.ran_out(),
-                    stderr: stderr.text(),
-                    refusal: refusal.text().map(str::to_owned),
-                };
-                Err(Failure::of(&error, &ended, &limits))
-            }
-            Err(OutOfTime) => Err(Failure::OutOfTime {
-                limit: limits.timeout,
-            }),
-        }
+        outcome.map_err(out_of_time)?.map_err(|error| {
+            Ended::of(
+                &error,
+                &Circumstances {
+                    limits: &limits,
+                    crossing: export.crossing,
+                    memory: store.data().meter.refused(),
+                    refusal: traces.refusal.text(),
+                },
+            )
+        })
     }
 }
 
+/// What a guest has of the system.
+async fn wasi(grants: &Arc<Grants>, stderr: &Stderr) -> Result<WasiCtxBuilder, Ended> {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stderr(stderr.clone())
+        .envs(&grants.env)
+        .max_random_size(u64::try_from(RANDOM).unwrap_or(u64::MAX))
+        // No address is allowed either, but a socket is one of the host's even before it has one.
+        .allow_tcp(false)
+        .allow_udp(false);
+    if grants.files.is_empty() {
+        return Ok(wasi);
+    }
+    let grants = Arc::clone(grants);
+    let opened = tokio::task::spawn_blocking(move || open(wasi, &grants.files)).await;
+    opened
+        .unwrap_or_else(|panic| Err(panic.to_string()))
+        .map_err(|account| Ended {
+            cause: Cause::Folders,
+            account: Some(account),
+        })
+}
+
 /// Opens the folders that a service is granted.
-fn open(mut wasi: WasiCtxBuilder, folders: &[Folder]) -> Result<WasiCtxBuilder, Failure> {
+fn open(mut wasi: WasiCtxBuilder, folders: &[Folder]) -> Result<WasiCtxBuilder, String> {
     for folder in folders {
         let perms = if folder.write {
             FsPerms::ReadWrite
@@ -194,42 +219,9 @@ fn open(mut wasi: WasiCtxBuilder, folders: &[Folder]) -> Result<WasiCtxBuilder, 
             FsPerms::ReadOnly
         };
         wasi.preopened_dir(&folder.path, &folder.guest, perms)
-            .map_err(|cause| Failure::Folders {
-                detail: format!("`{}`: {cause:#}", folder.path.display()),
-            })?;
+            .map_err(|cause| format!("`{}`: {cause:#}", folder.path.display()))?;
     }
     Ok(wasi)
-}
-
-impl Call {
-    /// Notes that the call was refused something, and tells the log, once in a call. `what` is given the
-    /// name of the service.
-    pub(super) fn refuse(&self, what: impl FnOnce(&str) -> String) {
-        if self.refusal.note(|| what(&self.service)) {
-            let refusal = self.refusal.text().unwrap_or_default();
-            tracing::warn!(service = %self.service, "{refusal}");
-        }
-    }
-
-    fn store(self, export: &Export, limits: &Limits, usage: Usage) -> Store<Self> {
-        let deadline = self.deadline.clone();
-        let cpu = limits.cpu;
-        let mut store = Store::new(export.pre.engine(), self);
-        store.limiter(|call| &mut call.meter);
-        store.set_hostcall_fuel(limits.crossing());
-        store.set_max_component_handles(HANDLES);
-        store.epoch_deadline_callback(move |_| {
-            if usage.cpu_now() > cpu {
-                Err(OutOfCpu.into())
-            } else if deadline.has_passed() {
-                Err(OutOfTime.into())
-            } else {
-                Ok(UpdateDeadline::Yield(1))
-            }
-        });
-        store.set_epoch_deadline(1);
-        store
-    }
 }
 
 async fn run(
@@ -245,6 +237,7 @@ async fn run(
         let lent = lend(store, identity)?;
         arguments.insert(identity.position.min(arguments.len()), lent);
     }
+    store.data_mut().course = Course::of(&arguments);
     let mut results = vec![Val::Bool(false); export.results];
     function
         .call_async(&mut *store, &arguments, &mut results)

@@ -2,10 +2,13 @@
 //! component's bytes, the engine's version and its settings. What does not match its checksum is
 //! compiled again.
 
-use std::fs::{self, DirBuilder};
+mod folder;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +16,11 @@ use aws_lc_rs::digest::{Context, SHA256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Result};
 
+use self::folder::{CHECKSUM, CODE, FRESH};
 use crate::digest::Digest;
+
+/// After how many writes the folder is looked through.
+const TIDIED: u64 = 16;
 
 /// A private folder of compiled components.
 pub(super) struct CodeCache {
@@ -23,20 +30,41 @@ pub(super) struct CodeCache {
     writes: AtomicU64,
 }
 
+/// Compiled code that is sound.
+pub(super) enum Code {
+    /// In a file of the cache, whose checksum has just been compared.
+    File(PathBuf),
+    /// Made by the engine, just now, in this process.
+    Bytes(Vec<u8>),
+}
+
+impl Code {
+    /// Makes a component of it. Code of a file is mapped: its pages can be reclaimed and shared.
+    pub(super) fn load(&self, engine: &Engine) -> Result<Component> {
+        match self {
+            #[expect(
+                unsafe_code,
+                reason = "the bytes are the engine's own: private folder, name made of content and settings, checksum just compared"
+            )]
+            // SAFETY: the file was written by this class of engine into a folder that no one else may
+            // write to, it is only ever replaced by renaming, and its checksum holds.
+            Self::File(path) => unsafe { Component::deserialize_file(engine, path) },
+            #[expect(
+                unsafe_code,
+                reason = "these bytes were made by this class of engine, just now, in this process"
+            )]
+            // SAFETY: they are the unmodified output of `precompile_component`.
+            Self::Bytes(code) => unsafe { Component::deserialize(engine, code) },
+        }
+    }
+}
+
 impl CodeCache {
     /// Opens the folder, and makes it if need be. It must belong to this user and be closed to all
-    /// others: who can write into it can run code in this process.
+    /// others, and so must the way to it: who can write into it can run code in this process.
     pub(super) fn open(folder: &Path, engine: &Engine) -> io::Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-        let metadata = fs::metadata(folder)?;
-        if metadata.mode() & 0o022 != 0 {
-            return Err(io::Error::other(
-                "others may write to it; take that right away with `chmod go-w`",
-            ));
-        }
+        folder::open(folder)?;
+        folder::tidy(folder);
         let mut hasher = StableHasher(Context::new(&SHA256));
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self {
@@ -46,28 +74,19 @@ impl CodeCache {
         })
     }
 
-    /// The compiled component: from the folder if it is there and sound, and otherwise compiled
-    /// now and put there.
-    pub(super) fn component(&self, engine: &Engine, wasm: &[u8]) -> Result<Component> {
+    /// The code of a component: from the folder if it is there and sound, and otherwise compiled now
+    /// and put there.
+    pub(super) fn code(&self, engine: &Engine, wasm: &[u8]) -> Result<Code> {
         let entry = self.folder.join(self.name(wasm));
-        if let Some(component) = load(engine, &entry) {
-            return Ok(component);
+        if let Some(code) = sound(&entry) {
+            return Ok(code);
         }
         let code = engine.precompile_component(wasm)?;
         if let Err(cause) = self.store(&entry, &code) {
             tracing::warn!(path = %entry.display(), %cause, "compiled code could not be kept: the next start compiles again");
-        } else if let Some(component) = load(engine, &entry) {
-            // Mapped from the file: its pages can be reclaimed and shared.
-            return Ok(component);
+            return Ok(Code::Bytes(code));
         }
-        #[expect(
-            unsafe_code,
-            reason = "these bytes were made by this engine, just now, in this process"
-        )]
-        // SAFETY: `code` is the unmodified output of `precompile_component` of the same engine.
-        unsafe {
-            Component::deserialize(engine, code)
-        }
+        Ok(sound(&entry).unwrap_or(Code::Bytes(code)))
     }
 
     fn name(&self, wasm: &[u8]) -> String {
@@ -78,50 +97,40 @@ impl CodeCache {
     /// mapped must never be written to.
     fn store(&self, entry: &Path, code: &[u8]) -> io::Result<()> {
         let write = self.writes.fetch_add(1, Ordering::Relaxed);
-        let fresh = entry.with_extension(format!("{}-{write}.new", std::process::id()));
+        if write.is_multiple_of(TIDIED) {
+            folder::tidy(&self.folder);
+        }
+        let fresh = entry.with_extension(format!("{}-{write}.{FRESH}", std::process::id()));
         for (path, bytes) in [
             (
-                checksum_path(entry),
+                entry.with_extension(CHECKSUM),
                 Digest::of(&[code]).to_string().as_bytes(),
             ),
-            (code_path(entry), code),
+            (entry.with_extension(CODE), code),
         ] {
-            fs::write(&fresh, bytes)?;
-            fs::rename(&fresh, path)?;
+            let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
+            if let Err(cause) = written {
+                // It may be that the disk is full.
+                let _not_there = fs::remove_file(&fresh);
+                return Err(cause);
+            }
         }
         Ok(())
     }
 }
 
-/// Maps an entry, if its bytes are still those that were written.
-fn load(engine: &Engine, entry: &Path) -> Option<Component> {
-    let path = code_path(entry);
-    let expected = fs::read_to_string(checksum_path(entry)).ok()?;
+/// An entry, if its bytes are still those that were written.
+fn sound(entry: &Path) -> Option<Code> {
+    let path = entry.with_extension(CODE);
     let code = fs::read(&path).ok()?;
-    if Digest::of(&[&code]).to_string() != expected {
+    // Half of an entry is one that was not finished, or is being made.
+    let expected = fs::read(entry.with_extension(CHECKSUM)).ok()?;
+    if Digest::of(&[&code]).to_string().as_bytes() != expected {
         tracing::warn!(path = %path.display(), "compiled code was damaged: compiling again");
         return None;
     }
-    #[expect(
-        unsafe_code,
-        reason = "the bytes are the engine's own: private folder, name made of content and settings, checksum just compared"
-    )]
-    // SAFETY: the file was written by this class of engine into a folder that no one else may
-    // write to, it is only ever replaced by renaming, and its checksum holds.
-    let component = unsafe { Component::deserialize_file(engine, &path) };
-    component
-        .inspect_err(|cause| {
-            tracing::warn!(path = %path.display(), %cause, "compiled code does not fit: compiling again");
-        })
-        .ok()
-}
-
-fn code_path(entry: &Path) -> PathBuf {
-    entry.with_extension("code")
-}
-
-fn checksum_path(entry: &Path) -> PathBuf {
-    entry.with_extension("sha256")
+    folder::used(&path);
+    Some(Code::File(path))
 }
 
 /// The standard hasher may differ from one build to the next; this one does not.

@@ -1,45 +1,116 @@
-//! The engine: how memory, stacks and time are shared out among calls.
-
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+//! The engines: how memory, stacks and instances are set aside for calls.
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
 };
 
-/// How often running guests are asked to yield. A guest that spins holds its thread for one tick,
-/// so this is what other callers wait behind it, and how exactly a deadline is met.
-const TICK: Duration = Duration::from_millis(1);
-
-/// The most memory that any limit can grant to one linear memory.
+/// The most memory that any limit can grant to the memories of a call.
 pub(super) const MEMORY_CEILING: usize = 256 << 20;
 
-/// The most elements that one table can have. The largest table of an interpreter in use has fewer
-/// than 8,000.
-pub(super) const TABLE_CEILING: usize = 20_000;
+/// The most elements that any limit can grant to the tables of a call. The largest table of an
+/// interpreter in use has fewer than 8,000.
+pub(super) const TABLE_CEILING: usize = 100_000;
 
-/// A component made by a Python toolchain has about twenty core instances; the number is only
-/// counted, so there is no cost in allowing every slot that many.
-const CORE_INSTANCES_PER_SLOT: u32 = 20;
+/// What a guest's calls may be nested in.
+pub(super) const STACK: usize = 512 << 10;
 
-/// An engine with a pool of `slots` places, each of which serves one call at a time. A concurrent
-/// one knows streams, futures and async functions.
-pub(super) fn engine(slots: u32, concurrent: bool) -> Result<Engine> {
-    let mut pool = PoolingAllocationConfig::new();
+/// What the host's functions have on the same stack. Running out of it would end the process.
+const STACK_OF_HOST: usize = 512 << 10;
+
+/// What a component may consist of that takes more than most.
+pub(super) const MOST_MEMORIES: usize = 4;
+/// See above.
+pub(super) const MOST_TABLES: usize = 24;
+/// See above. A component made by a Python toolchain has about twenty.
+pub(super) const MOST_INSTANCES: usize = 64;
+
+/// Which engine a component runs on. Each has slots of its own, so that no kind takes those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What nearly all components run on.
+    Small,
+    /// For components with an interpreter in them, and those that were composed of others.
+    Large,
+    /// For components that have streams, futures or async functions. It costs every call some
+    /// microseconds, so only those pay that need it.
+    Concurrent,
+}
+
+/// What there is for each call of a kind. All of it is there for each, so that calls that have a slot
+/// never lack the rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pool {
+    pub(super) memories: u32,
+    tables: u32,
+    instances: u32,
+    /// The bytes of a memory that stay with the slot when a call has ended.
+    pub(super) kept: usize,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Small, Self::Large, Self::Concurrent];
+
+    pub(super) fn pool(self) -> Pool {
+        match self {
+            Self::Small => Pool {
+                memories: 1,
+                tables: 3,
+                instances: 20,
+                kept: 1 << 20,
+            },
+            Self::Large => Pool {
+                memories: most(MOST_MEMORIES),
+                tables: most(MOST_TABLES),
+                instances: most(MOST_INSTANCES),
+                // An interpreter's heap is written to all over.
+                kept: 8 << 20,
+            },
+            Self::Concurrent => Pool {
+                memories: most(MOST_MEMORIES),
+                tables: most(MOST_TABLES),
+                instances: most(MOST_INSTANCES),
+                kept: 1 << 20,
+            },
+        }
+    }
+
+    fn is_concurrent(self) -> bool {
+        match self {
+            Self::Small | Self::Large => false,
+            Self::Concurrent => true,
+        }
+    }
+}
+
+fn most(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// An engine with so many slots, each of which serves one call at a time.
+pub(super) fn engine(kind: Kind, slots: u32) -> Result<Engine> {
+    let Pool {
+        memories,
+        tables,
+        instances,
+        kept,
+    } = kind.pool();
     // With the page map the kernel names the pages that a call has written, and only those are
     // reset. Without it a large resident part would be cleared in whole on every call.
     let keep_resident = if PoolingAllocationConfig::is_pagemap_scan_available() {
-        1 << 20
+        kept
     } else {
         128 << 10
     };
+    let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
-        .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_SLOT))
-        .total_memories(slots)
-        .total_tables(slots.saturating_mul(3))
+        .total_core_instances(slots.saturating_mul(instances))
+        .max_core_instances_per_component(instances)
+        // Objects that are collected have a memory of their own.
+        .total_memories(slots.saturating_mul(memories.saturating_add(1)))
+        .max_memories_per_component(memories)
+        .total_gc_heaps(slots)
+        .total_tables(slots.saturating_mul(tables))
+        .max_tables_per_component(tables)
         .total_stacks(slots)
         .max_memory_size(MEMORY_CEILING)
         .table_elements(TABLE_CEILING)
@@ -47,68 +118,19 @@ pub(super) fn engine(slots: u32, concurrent: bool) -> Result<Engine> {
         .table_keep_resident(64 << 10)
         .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(100);
+    let is_concurrent = kind.is_concurrent();
     let mut config = Config::new();
     config
-        .concurrency_support(concurrent)
-        .wasm_component_model_async(concurrent)
-        .wasm_component_model_error_context(concurrent)
+        .concurrency_support(is_concurrent)
+        .wasm_component_model_async(is_concurrent)
+        .wasm_component_model_error_context(is_concurrent)
         .epoch_interruption(true)
         .memory_init_cow(true)
         .parallel_compilation(true)
         .wasm_component_model_map(true)
         .wasm_component_model_fixed_length_lists(true)
-        // The difference is what host functions have on a guest's stack; running out of it there
-        // would end the process.
-        .max_wasm_stack(512 << 10)
-        .async_stack_size(1 << 20)
+        .max_wasm_stack(STACK)
+        .async_stack_size(STACK + STACK_OF_HOST)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
-}
-
-/// The thread that advances the engines' epochs on every tick. It ends when this is dropped.
-pub(super) struct Ticker {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ticker {
-    /// Starts the thread.
-    pub(super) fn start(engines: [&Engine; 2]) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let engines = engines.map(Engine::weak);
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("epoch".into())
-            .spawn(move || {
-                // An absolute schedule: sleeping for a tick again and again would drift.
-                let mut next = Instant::now();
-                while !stopped.load(Ordering::Relaxed) {
-                    next += TICK;
-                    #[expect(
-                        clippy::disallowed_methods,
-                        reason = "this thread exists to sleep; no async worker runs here"
-                    )]
-                    std::thread::sleep(next.saturating_duration_since(Instant::now()));
-                    for engine in &engines {
-                        if let Some(engine) = engine.upgrade() {
-                            engine.increment_epoch();
-                        }
-                    }
-                }
-            })?;
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // The thread has nothing to report; it can only have ended.
-            let _ended = thread.join();
-        }
-    }
 }

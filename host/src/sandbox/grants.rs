@@ -37,4 +37,6 @@ pub struct Grants {
     pub files: Vec<Folder>,
     /// The buckets that it has, by their names.
     pub stores: BTreeMap<String, Bucket>,
+    /// Whether callers are told what it said last when it fails.
+    pub tells_errors: bool,
 }

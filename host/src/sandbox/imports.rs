@@ -13,14 +13,14 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, Result};
 
 use super::bindings::cloister::mcp;
-use super::call::Call;
+use super::store::Call;
 
 /// A linker that has all of them. What is behind WASI depends on the grants of each call: by default no
 /// files, no environment, no network. On an engine for concurrent components there is WASI 0.3 beside 0.2.
 pub(super) fn linker(engine: &Engine, concurrent: bool) -> Result<Linker<Call>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    http::add_to_linker(&mut linker)?;
     if concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     }

@@ -1,38 +1,47 @@
-//! What one call may use, and the watch over its memory.
+//! What one call may use.
 
 use std::time::Duration;
 
-use wasmtime::{ResourceLimiter, Result};
-
 use super::engine::{MEMORY_CEILING, TABLE_CEILING};
-use super::usage::Usage;
 
 /// What one call may use. Reaching a limit ends that call alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The time from start to end, waiting included, but not the wait for a person's answer.
+    /// The time from start to end, waiting included, but neither the wait for a place nor that for a
+    /// person's answer.
     pub timeout: Duration,
     /// The time for which it computes.
     pub cpu: Duration,
-    /// The bytes of linear memory, over all memories of the call.
+    /// The bytes of linear memory, over all memories of the call. What goes beyond is refused, and a
+    /// program that cannot do without it ends.
     pub memory: usize,
+    /// The elements of tables, over all tables of the call.
+    pub tables: usize,
     /// The bytes that a result may have as JSON; the values in it are bounded accordingly.
     pub output: usize,
+    /// The bytes that it may write to its standard error.
+    pub log: usize,
     /// The bytes that it may send and receive over HTTP.
     pub http: usize,
-    /// How many calls of the service may run at once.
-    pub concurrency: usize,
+    /// The handles that it may hold at once: of files, requests, streams and whatever else the host
+    /// keeps for it.
+    pub handles: usize,
+    /// How many calls of the service may run at once; none is half of all.
+    pub concurrency: Option<usize>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(10),
-            cpu: Duration::from_secs(10),
+            cpu: Duration::from_secs(2),
             memory: 64 << 20,
+            tables: 20_000,
             output: 4 << 20,
+            log: 1 << 20,
             http: 16 << 20,
-            concurrency: usize::MAX,
+            handles: 1_000,
+            concurrency: None,
         }
     }
 }
@@ -43,9 +52,12 @@ impl Limits {
         timeout: Duration::from_mins(5),
         cpu: Duration::from_mins(1),
         memory: MEMORY_CEILING,
+        tables: TABLE_CEILING,
         output: 64 << 20,
+        log: 64 << 20,
         http: 1 << 30,
-        concurrency: usize::MAX,
+        handles: 10_000,
+        concurrency: None,
     };
 
     /// The lower one of each.
@@ -55,82 +67,30 @@ impl Limits {
             timeout: self.timeout.min(ceiling.timeout),
             cpu: self.cpu.min(ceiling.cpu),
             memory: self.memory.min(ceiling.memory),
+            tables: self.tables.min(ceiling.tables),
             output: self.output.min(ceiling.output),
+            log: self.log.min(ceiling.log),
             http: self.http.min(ceiling.http),
-            concurrency: self.concurrency.min(ceiling.concurrency),
+            handles: self.handles.min(ceiling.handles),
+            concurrency: self.concurrency,
         }
     }
 
-    /// The budget for values that cross from guest to host at once. An element of a list costs 40
-    /// units however small it is, and at least two bytes as JSON, so 20 times the output limit
-    /// never refuses what the output limit would let through.
-    pub(super) fn crossing(&self) -> usize {
-        self.output.saturating_mul(20).max(1 << 20)
-    }
-}
-
-/// Counts what a store has, refuses what is too much, and remembers that it did.
-#[derive(Debug)]
-pub(super) struct Meter {
-    memory: usize,
-    allowed: usize,
-    refused: bool,
-    usage: Usage,
-}
-
-impl Meter {
-    pub(super) fn new(limits: &Limits, usage: Usage) -> Self {
-        Self {
-            memory: 0,
-            allowed: limits.memory.min(MEMORY_CEILING),
-            refused: false,
-            usage,
-        }
-    }
-
-    /// Whether the call asked for more memory than it may have. A guest whose allocation fails
-    /// ends in some trap or other; this tells why.
-    pub(super) fn ran_out(&self) -> bool {
-        self.refused
-    }
-}
-
-impl ResourceLimiter for Meter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> Result<bool> {
-        let total = self.memory.saturating_add(desired.saturating_sub(current));
-        let fits = total <= self.allowed;
-        if fits {
-            self.memory = total;
-            self.usage.has(total);
-        } else {
-            self.refused = true;
-        }
-        Ok(fits)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> Result<bool> {
-        Ok(desired <= TABLE_CEILING)
-    }
-
-    fn instances(&self) -> usize {
-        64
-    }
-
-    fn tables(&self) -> usize {
-        64
-    }
-
-    fn memories(&self) -> usize {
-        8
+    /// The limits that are above a ceiling, by their names in settings and manifests. The concurrency is
+    /// not among them: its ceiling is the number of places.
+    pub fn above(&self, ceiling: &Self) -> Vec<&'static str> {
+        [
+            ("timeout", self.timeout > ceiling.timeout),
+            ("cpu", self.cpu > ceiling.cpu),
+            ("memory", self.memory > ceiling.memory),
+            ("tables", self.tables > ceiling.tables),
+            ("output", self.output > ceiling.output),
+            ("log", self.log > ceiling.log),
+            ("http", self.http > ceiling.http),
+            ("handles", self.handles > ceiling.handles),
+        ]
+        .into_iter()
+        .filter_map(|(limit, is_above)| is_above.then_some(limit))
+        .collect()
     }
 }

@@ -1,8 +1,6 @@
 //! What one call has used.
 
 use std::collections::BTreeSet;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -101,24 +99,20 @@ impl Usage {
         self.cpu() + Duration::from_nanos(since)
     }
 
-    /// Does the work, and counts the time for which it computes.
-    pub(super) async fn count<W: Future>(&self, work: W) -> W::Output {
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            let before = thread_time();
-            self.0.taken_up.store(before, Ordering::Relaxed);
-            let polled = work.as_mut().poll(context);
-            let spent = thread_time().saturating_sub(before);
-            self.0.computed.fetch_add(spent, Ordering::Relaxed);
-            polled
-        })
-        .await
+    /// Does a piece of work, and counts the time for which it computes.
+    pub(super) fn count<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
+        let before = thread_time();
+        self.0.taken_up.store(before, Ordering::Relaxed);
+        let done = work();
+        let spent = thread_time().saturating_sub(before);
+        self.0.computed.fetch_add(spent, Ordering::Relaxed);
+        (done, Duration::from_nanos(spent))
     }
 }
 
 /// The processor time of this thread, in nanoseconds. A system without that clock counts nothing, and
 /// its calls are bounded by the time on the wall alone.
-fn thread_time() -> u64 {
+pub(super) fn thread_time() -> u64 {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |time| {
         u64::try_from(Duration::from(time).as_nanos()).unwrap_or(u64::MAX)
     })

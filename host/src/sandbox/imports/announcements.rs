@@ -3,8 +3,8 @@
 use wasmtime::Result;
 
 use crate::sandbox::bindings::cloister::mcp::{content, prompts, resources, tools};
-use crate::sandbox::call::Call;
 use crate::sandbox::client::Announcement;
+use crate::sandbox::store::Call;
 
 impl content::Host for Call {}
 

@@ -8,7 +8,7 @@ use wasmtime::{Result, format_err};
 
 use crate::auth::{Kind, NoSecret, Principal};
 use crate::sandbox::bindings::cloister::mcp::auth;
-use crate::sandbox::call::Call;
+use crate::sandbox::store::Call;
 
 /// What stands behind `auth-user`. It holds nothing: a store has one caller, and the identity lies
 /// in the store's data, so no handle that a guest could make up leads to another.

@@ -1,12 +1,15 @@
 //! `cloister:mcp/client`: what a guest tells its client, and asks it.
 
+use std::sync::Arc;
+
+use futures_util::FutureExt;
 use wasmtime::{Result, format_err};
 
 use crate::sandbox::bindings::cloister::mcp::client;
 use crate::sandbox::bindings::cloister::mcp::client::{
     Answer, Capability, Form, Level, Page, Question, Response, Root, Sampled, Sampling, Unanswered,
 };
-use crate::sandbox::call::Call;
+use crate::sandbox::store::Call;
 
 /// What the sandbox lets through of the text of a progress update, in bytes.
 const PROGRESS_TEXT: usize = 4 << 10;
@@ -48,8 +51,17 @@ impl client::Host for Call {
         }
         self.questions
             .ask(questions.iter().map(|(key, _)| key.as_str()))?;
+        let client = Arc::clone(&self.client);
+        let mut asking = client.ask(questions);
+        if let Some(answers) = (&mut asking).now_or_never() {
+            return Ok(answers?);
+        }
+        // A person may think for longer than a program may run, and others run meanwhile.
+        self.place.step_aside()?;
         let _clock = self.deadline.pause();
-        Ok(self.client.ask(questions).await?)
+        let answers = asking.await;
+        self.place.come_back().await;
+        Ok(answers?)
     }
 
     async fn elicit(&mut self, key: String, form: Form) -> Answered<Response> {

@@ -4,7 +4,7 @@ use wasmtime::Result;
 use wasmtime::component::Linker;
 use wasmtime_wasi_config::WasiConfig;
 
-use crate::sandbox::call::Call;
+use crate::sandbox::store::Call;
 
 /// Links it.
 pub(super) fn add_to_linker(linker: &mut Linker<Call>) -> Result<()> {

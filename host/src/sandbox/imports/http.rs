@@ -2,6 +2,7 @@
 
 mod body;
 mod ledger;
+mod made;
 
 use std::error::Error as _;
 use std::io;
@@ -12,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt;
 use reqwest::{Body, Request};
 use url::Url;
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
 };
@@ -21,6 +22,7 @@ use self::body::{Received, Sent};
 use self::ledger::{Ledger, UnderWay};
 use crate::sandbox::grants::{CONNECT, Grants, Http, Origin, Prohibited, Unresolved};
 use crate::sandbox::refusal::Refusal;
+use crate::sandbox::store::Call;
 use crate::sandbox::usage::Usage;
 
 /// What the headers of one message that a guest makes may take, in bytes. A guest may keep many.
@@ -36,6 +38,14 @@ const LONGEST_URL: usize = 16 << 10;
 pub(in crate::sandbox) struct Outgoing {
     settings: WasiHttpCtx,
     hooks: Hooks,
+    /// How many handles the call has had at once for which the host may keep what a guest makes.
+    handles: usize,
+}
+
+/// Links it.
+pub(super) fn add_to_linker(linker: &mut Linker<Call>) -> Result<(), wasmtime::Error> {
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    made::add_to_linker(linker)
 }
 
 struct Hooks {
@@ -57,6 +67,7 @@ impl Outgoing {
         Self {
             settings,
             hooks: Hooks { grants, ledger },
+            handles: 0,
         }
     }
 

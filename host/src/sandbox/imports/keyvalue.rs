@@ -13,8 +13,8 @@ use self::database::{NotDone, Place};
 use crate::auth::Principal;
 use crate::sandbox::bindings::keyvalue::wasi::keyvalue::store::{Error, KeyResponse};
 use crate::sandbox::bindings::keyvalue::wasi::keyvalue::{atomics, batch, store};
-use crate::sandbox::call::Call;
 use crate::sandbox::grants::BucketScope;
+use crate::sandbox::store::Call;
 
 /// The longest part of a name that is repeated in a text.
 const SHOWN: usize = 64;

@@ -11,7 +11,7 @@ use super::auth::AuthUser;
 use crate::auth::session::{SessionError, Tokens};
 use crate::auth::{Principal, Sessions, UserSession};
 use crate::sandbox::bindings::cloister::mcp::session;
-use crate::sandbox::call::Call;
+use crate::sandbox::store::Call;
 
 type Outcome<T> = Result<std::result::Result<T, session::Error>>;
 
