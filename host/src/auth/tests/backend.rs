@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -505,6 +506,29 @@ async fn a_profile_that_cannot_be_had_stays_absent() {
         assert_eq!(bench.auth.complete(&who).await.email(), None);
     }
     assert_eq!(server.count_of("GET /v1/"), 0);
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_what_they_could_do_without() {
+    let server = server();
+    server.answer_to("GET /v1/users/", Answer::Drip);
+    let bench = Bench::with_key(&server, |_| {});
+    let who = bench.caller(&session().token()).await;
+    let mut complete = std::pin::pin!(bench.auth.complete(&who));
+    // Twice as long as it may take; any other question may take longer still.
+    let late = tokio::time::sleep(Duration::from_secs(4));
+    let completed = tokio::select! {
+        biased;
+        completed = &mut complete => completed,
+        () = late => {
+            // On a machine that stood still meanwhile, both are over at once.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            complete.now_or_never().expect("it is over after two seconds")
+        }
+    };
+    assert_eq!((completed.id(), completed.email()), (USER, None));
 }
 
 #[tokio::test]
