@@ -230,6 +230,8 @@ async fn what_a_client_accepts_is_read_generously() {
         assert_eq!(reply.status(), status, "{accept:?}");
         assert_eq!(reply.headers()["content-type"], content_type, "{accept:?}");
         if content_type == "text/event-stream" {
+            assert_eq!(reply.headers()["cache-control"], "no-cache");
+            assert_eq!(reply.headers()["x-accel-buffering"], "no");
             let text = reply.text().await.unwrap();
             assert!(text.starts_with("event: message\ndata: {"), "{text}");
             assert!(text.ends_with("}\n\n"));

@@ -171,7 +171,8 @@ async fn a_token_in_meta_is_as_good() {
         .send(Some(&ada), &with_meta(&json!({ "token": bob })))
         .await;
     assert_eq!(reply.status, 400);
-    assert_eq!(reply.json()["error"], "invalid_request");
+    assert!(reply.header("www-authenticate").contains("invalid_request"));
+    assert_eq!(reply.json()["error"]["code"], -32600);
 }
 
 #[tokio::test]

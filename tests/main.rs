@@ -2,6 +2,8 @@
 
 mod asking; // what guests tell and ask their clients, without a protocol
 mod auth_service; // refreshing tokens through a tool
+mod bodies; // what is kept of a request
+mod callers; // whose token counts, and what belongs to whom
 mod client; // a client that sees every byte of its streams
 mod commands; // the binary: banner, flags, mistakes
 mod concurrency; // many callers at once, while services are replaced

@@ -47,7 +47,8 @@ async fn while_keys_cannot_be_had_callers_are_told_to_wait_and_not_to_sign_in() 
         assert!((1..=30).contains(&wait), "{wait}");
         // A challenge would make clients throw a good token away.
         assert!(reply.headers.get("www-authenticate").is_none());
-        assert_eq!(reply.json()["error"], "temporarily_unavailable");
+        assert_eq!(reply.json()["error"]["code"], 503);
+        assert_eq!(reply.json()["id"], 1);
         assert!(!reply.text.contains(&token));
     }
     let mut in_meta = profile();

@@ -304,6 +304,53 @@ async fn a_call_is_repeated_with_answers_until_none_is_missing() {
 }
 
 #[tokio::test]
+async fn whatever_runs_a_function_can_ask() {
+    let host = asker().await;
+    let able = json!({ "io.modelcontextprotocol/clientCapabilities": everything() });
+    let read = async |more: Value| {
+        let mut params = json!({ "uri": "asker://greeting", "_meta": able });
+        for (name, value) in more.as_object().unwrap() {
+            params[name] = value.clone();
+        }
+        let reply = host.send_modern(None, "resources/read", params).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.json()["result"].clone()
+    };
+    let first = read(json!({})).await;
+    assert_eq!(first["resultType"], "input_required", "{first}");
+    assert!(first.get("ttlMs").is_none() && first.get("cacheScope").is_none());
+    let name = json!({ "name": filled_in("name", "Ada") });
+    // What was made of an answer is for nobody else, whichever way the answer came.
+    for more in [
+        json!({ "requestState": first["requestState"], "inputResponses": name }),
+        json!({ "inputResponses": name }),
+    ] {
+        let done = read(more).await;
+        assert_eq!(done["contents"][0]["text"], "hello, Ada");
+        assert_eq!(done["cacheScope"], "private", "{done}");
+    }
+
+    let page = json!({ "name": "page", "arguments": { "url": "https://example.com/in" } });
+    let first = round(&host, None, page.clone()).await["result"].clone();
+    let asked = &first["inputRequests"]["page"];
+    assert_eq!(asked["method"], "elicitation/create");
+    let params =
+        json!({ "mode": "url", "message": "Sign in over there.", "url": "https://example.com/in" });
+    assert_eq!(asked["params"], params);
+    for (action, told) in [
+        ("accept", "Response::Accepted([])"),
+        ("decline", "Response::Declined"),
+        ("cancel", "Response::Cancelled"),
+    ] {
+        let mut again = page.clone();
+        again["requestState"] = first["requestState"].clone();
+        again["inputResponses"] = json!({ "page": { "action": action } });
+        let done = round(&host, None, again).await;
+        assert_eq!(text(&done["result"]), told);
+    }
+}
+
+#[tokio::test]
 async fn a_state_is_good_for_the_call_that_it_was_made_for() {
     let host = TestHost::serving(&[("asker", "guest_asker"), ("other", "guest_asker")]).await;
     let (ada, bob) = (host.token("user_ada"), host.token("user_bob"));

@@ -277,6 +277,73 @@ async fn what_a_revision_does_not_know_is_left_out() {
 }
 
 #[tokio::test]
+async fn what_says_nothing_may_be_null() {
+    let host = demo().await;
+    for params in [
+        r#"{"cursor":null}"#,
+        r#"{"_meta":null}"#,
+        r#"{"_meta":null,"cursor":null}"#,
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{params}}}"#);
+        let reply = host.send_with(None, &[], body).await;
+        assert!(reply.json()["result"]["tools"].is_array(), "{params}");
+    }
+    // A revision that is named is named, whatever by.
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":null}}}"#;
+    for headers in [&[][..], &[("mcp-protocol-version", "2026-07-28")]] {
+        let reply = host.send_with(None, headers, body).await;
+        assert_eq!(reply.status, 400);
+        assert_eq!(reply.json()["error"]["code"], -32602);
+    }
+}
+
+#[tokio::test]
+async fn only_clients_of_2026_discover() {
+    let host = demo().await;
+    let discover = r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#;
+    for headers in [&[][..], &[("mcp-protocol-version", "2025-11-25")]] {
+        let reply = host.send_with(None, headers, discover).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.json()["error"]["code"], -32601, "{}", reply.text);
+    }
+    let header = [("mcp-protocol-version", "2026-07-28")];
+    let reply = host.send_with(None, &header, discover).await;
+    assert_eq!(reply.status, 400);
+    assert_eq!(reply.json()["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn a_revision_that_is_not_served_is_refused_whatever_names_it() {
+    let host = demo().await;
+    let session = Session::open(&host, "2025-11-25", json!({})).await;
+    let unknown = Session {
+        version: "2024-11-05",
+        ..session.with(None)
+    };
+    let mut replies = vec![
+        unknown.request(Method::GET).header("accept", "*/*"),
+        unknown.request(Method::DELETE),
+    ];
+    for body in [
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "result": {} }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }),
+    ] {
+        replies.push(unknown.request(Method::POST).body(body.to_string()));
+    }
+    for request in replies {
+        let request = request.header("content-type", "application/json");
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), 400);
+        let error: Value = reply.json().await.unwrap();
+        assert_eq!(error["error"]["code"], -32022, "{error}");
+        assert_eq!(error["error"]["data"]["requested"], "2024-11-05");
+    }
+    // The session is as it was.
+    assert_eq!(session.ask("ping", json!({})).await["result"], json!({}));
+}
+
+#[tokio::test]
 async fn batches_belong_to_one_revision() {
     let host = TestHost::serving(&[("plain", "guest_plain")]).await;
     let march = Session::open(&host, "2025-03-26", json!({})).await;
@@ -312,6 +379,7 @@ async fn batches_belong_to_one_revision() {
         json!([]),
         json!([list, initialize("2025-03-26", json!({}))]),
         json!([list, modern]),
+        json!([list, { "jsonrpc": "2.0", "method": "x", "params": modern["params"] }]),
         json!([list, 5]),
         json!([list, [list]]),
         json!([list, { "jsonrpc": "2.0", "id": null, "method": "ping" }]),

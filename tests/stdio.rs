@@ -351,6 +351,36 @@ async fn a_request_can_be_cancelled_in_both_eras() {
 }
 
 #[tokio::test]
+async fn nothing_runs_under_an_id_that_is_in_use() {
+    let folder = folder();
+    let mut client = Client::start(&folder, &[]);
+    client.open("2025-11-25").await;
+    let working = json!({ "name": "test_cancellation", "_meta": { "progressToken": 1 } });
+    client.say(request(7, "tools/call", working)).await;
+    client.hear().await;
+    for _ in 0..50 {
+        let params = json!({ "name": "test_trigger_tool_change" });
+        client.say(request(7, "tools/call", params)).await;
+    }
+    client.say(request(8, "tools/list", json!({}))).await;
+    let mut refused = 0;
+    loop {
+        let message = client.hear().await;
+        if message["id"] == 8 {
+            break;
+        }
+        assert_ne!(message["method"], "notifications/tools/list_changed");
+        if !message["error"].is_null() {
+            assert_eq!(message["id"], 7);
+            assert_eq!(message["error"]["code"], -32600, "{message}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 50);
+    client.say(cancelled(7)).await;
+}
+
+#[tokio::test]
 async fn one_request_too_many_is_refused_until_another_ends() {
     let folder = folder();
     let mut client = Client::start(&folder, &[]);
@@ -436,7 +466,8 @@ async fn the_token_is_in_the_environment() {
         Some(error) => error.clone(),
         None => json!({
             "isError": answer["result"]["isError"],
-            "text": text(&answer["result"]),
+            "content": answer["result"]["content"],
+            "auth": answer["result"]["_meta"]["cloister/auth"],
         }),
     };
     let mut answers = Vec::new();
@@ -457,6 +488,11 @@ async fn the_token_is_in_the_environment() {
         answers.push(shown(&answer));
         assert!(client.end().await.is_empty());
     }
+    // What is no call has no result that could say so.
+    let mut client = Client::start(&folder, &[clerk, ("CLOISTER_TOKEN", "rubbish")]);
+    let answer = client.ask(request(1, "prompts/list", json!({}))).await;
+    answers.push(shown(&answer));
+    assert!(client.end().await.is_empty());
     // One that comes with a call goes the way that it goes over HTTP.
     let mut client = Client::start(&folder, &[clerk]);
     for token in ["rubbish", &good] {

@@ -241,6 +241,9 @@ async fn a_subscription_needs_a_stream_and_a_place_for_one() {
         json!([]),
         json!({ "toolsListChanged": 1 }),
         json!({ "resourceSubscriptions": "x" }),
+        json!({ "resourceSubscriptions": ["x".repeat(2_049)] }),
+        json!({ "resourceSubscriptions": (0..1_001).collect::<Vec<u32>>() }),
+        json!({ "resourceSubscriptions": (0..40).map(|n| format!("{n}{}", "x".repeat(2_000))).collect::<Vec<_>>() }),
     ] {
         let params = json!({ "notifications": wrong });
         let reply = host.send_modern(None, "subscriptions/listen", params).await;

@@ -173,6 +173,11 @@ impl Host {
                 narrows_lists: config.lists_permitted,
             },
         ));
+        if config.production && config.state_keys.is_empty() {
+            tracing::warn!(
+                "no keys for what clients keep are set (`CLOISTER_STATE_KEYS`): questions that are open when this host stops cannot be answered, nor can those of another host behind the same address"
+            );
+        }
         let mut servers = JoinSet::new();
         if listening.is_none() {
             let connection = protocol.connect(

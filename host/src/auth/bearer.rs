@@ -20,6 +20,18 @@ impl Bearer {
         Self(token)
     }
 
+    /// Whether `_meta` presents this token too, or none: a request has one way to present one
+    /// (RFC 6750 §2).
+    pub fn agrees(&self, meta: &Presented) -> Result<(), Denied> {
+        match meta {
+            Presented::Absent => Ok(()),
+            Presented::Token(other) if other.expose() == self.expose() => Ok(()),
+            Presented::Token(_) | Presented::Unusable => {
+                Err(Denied::new(Via::Header, Reason::Conflict))
+            }
+        }
+    }
+
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
     }

@@ -93,6 +93,20 @@ pub enum Class {
     Malformed,
 }
 
+impl Class {
+    /// Whether another token would help.
+    pub fn wants_token(self) -> bool {
+        match self {
+            Self::Missing
+            | Self::Expired
+            | Self::Invalid
+            | Self::InsufficientScope
+            | Self::Malformed => true,
+            Self::Forbidden | Self::Unavailable => false,
+        }
+    }
+}
+
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::stream;
 use crate::auth::{Challenge, Class, Denied};
-use crate::protocol::{Answer, Event, Kind, Reply};
+use crate::protocol::{Answer, Kind, Reply};
 
 /// How long a caller should wait who could not be told otherwise.
 const RETRY: Duration = Duration::from_secs(5);
@@ -58,7 +58,7 @@ fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Response {
             busy.headers_mut().insert(RETRY_AFTER, 1.into());
             busy
         }
-        Kind::Unauthorized(denied) => unauthorized(&denied, challenge),
+        Kind::Unauthorized(denied) => unauthorized(&denied, answer.body, challenge),
     };
     let session = answer
         .session
@@ -70,18 +70,21 @@ fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Response {
 }
 
 /// A caller who is turned away (RFC 6750 §3; MCP 2026-07-28, authorization). The texts are those of
-/// the class; why exactly is in the log.
-pub(super) fn unauthorized(denied: &Denied, challenge: &Challenge) -> Response {
-    let (status, error) = match denied.class {
-        Class::Missing => (StatusCode::UNAUTHORIZED, "unauthorized"),
-        Class::Expired | Class::Invalid => (StatusCode::UNAUTHORIZED, "invalid_token"),
-        Class::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
-        Class::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-        Class::Malformed => (StatusCode::BAD_REQUEST, "invalid_request"),
-        Class::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+/// the class; why exactly is in the log. `message` is the same as a JSON-RPC error, for the statuses from
+/// which clients do not see what is meant: they look there for what kind of server they have met.
+fn unauthorized(denied: &Denied, message: Vec<u8>, challenge: &Challenge) -> Response {
+    let oauth = |status, error| {
+        let body = json!({ "error": error, "error_description": denied.to_string() });
+        (status, Json(body)).into_response()
     };
-    let body = json!({ "error": error, "error_description": denied.to_string() });
-    let mut response = (status, Json(body)).into_response();
+    let mut response = match denied.class {
+        Class::Missing => oauth(StatusCode::UNAUTHORIZED, "unauthorized"),
+        Class::Expired | Class::Invalid => oauth(StatusCode::UNAUTHORIZED, "invalid_token"),
+        Class::InsufficientScope => oauth(StatusCode::FORBIDDEN, "insufficient_scope"),
+        Class::Forbidden => oauth(StatusCode::FORBIDDEN, "forbidden"),
+        Class::Malformed => body(StatusCode::BAD_REQUEST, message, Form::Json),
+        Class::Unavailable => body(StatusCode::SERVICE_UNAVAILABLE, message, Form::Json),
+    };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let challenge = challenge
@@ -140,20 +143,15 @@ fn error(status: StatusCode, code: i64, message: &str) -> Response {
 }
 
 fn body(status: StatusCode, bytes: Vec<u8>, form: Form) -> Response {
-    let (content_type, bytes) = match form {
-        Form::Json | Form::Either => ("application/json", bytes.into()),
-        Form::Events => {
-            let event = Event {
-                id: None,
-                data: bytes.into(),
-            };
-            ("text/event-stream", stream::write(&event))
+    let mut response = match form {
+        Form::Json | Form::Either => {
+            let mut response = Response::new(Body::from(bytes));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            response
         }
+        Form::Events => stream::single(bytes.into()),
     };
-    let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

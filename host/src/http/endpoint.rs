@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Endpoint;
 use super::answer::{self, Form};
-use crate::auth::{Bearer, bearer};
+use crate::auth::{Bearer, Denied, bearer};
 use crate::protocol::{Declared, Headers, Incoming, Kind, Reply};
 
 /// How long a client may take to send a body.
@@ -56,7 +56,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, request: Request)
             &endpoint.settings.challenge,
         ))
     };
-    match session(&endpoint, &parts) {
+    match session(&parts) {
         Ok(of) => match stream(of).await {
             Ok(response) | Err(response) => response,
         },
@@ -67,7 +67,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>, request: Request)
 /// Ends a session.
 pub(super) async fn delete(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
     let (parts, _body) = request.into_parts();
-    match session(&endpoint, &parts) {
+    match session(&parts) {
         Ok(of) => {
             let ended = endpoint.protocol.end_session(&of.declared, of.bearer).await;
             // Some clients take nothing but 200 or 204 for an ended session.
@@ -92,14 +92,14 @@ pub(super) async fn other_method() -> Response {
 /// What a request without a body says.
 struct Session {
     declared: Declared,
-    bearer: Option<Bearer>,
+    bearer: Result<Option<Bearer>, Denied>,
 }
 
 /// Reads a request that is about a session.
-fn session(endpoint: &Endpoint, parts: &Parts) -> Result<Session, Response> {
+fn session(parts: &Parts) -> Result<Session, Response> {
     Ok(Session {
         declared: declared(parts, Form::Events)?,
-        bearer: bearer(endpoint, &parts.headers)?,
+        bearer: bearer(&parts.headers),
     })
 }
 
@@ -111,7 +111,7 @@ async fn take(
     let form = form(&parts.headers)?;
     is_json(&parts.headers)?;
     let declared = declared(parts, form)?;
-    let bearer = bearer(endpoint, &parts.headers)?;
+    let bearer = bearer(&parts.headers);
 
     let limit = endpoint.settings.body;
     let body = tokio::time::timeout(PATIENCE, to_bytes(body, limit))
@@ -139,10 +139,9 @@ async fn take(
     Ok(answer::reply(reply, form, &endpoint.settings.challenge))
 }
 
-fn bearer(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Option<Bearer>, Response> {
+fn bearer(headers: &HeaderMap) -> Result<Option<Bearer>, Denied> {
     let values = headers.get_all(AUTHORIZATION).iter();
     bearer::from_headers(values.map(axum::http::HeaderValue::as_bytes))
-        .map_err(|denied| answer::unauthorized(&denied, &endpoint.settings.challenge))
 }
 
 /// What is known of the message besides its body.
@@ -167,6 +166,7 @@ fn declared(parts: &Parts, form: Form) -> Result<Declared, Response> {
         session: own(answer::SESSION.as_str())?,
         peer: peer(parts),
         takes_streams: form != Form::Json,
+        sign_in: None,
     })
 }
 

@@ -31,7 +31,16 @@ pub(super) fn response(events: Events) -> Response {
         };
         Some((Ok::<_, Infallible>(chunk), events))
     });
-    let mut response = Response::new(Body::from_stream(chunks));
+    of(Body::from_stream(chunks))
+}
+
+/// A response that is one event.
+pub(super) fn single(data: Bytes) -> Response {
+    of(Body::from(write(&Event { id: None, data })))
+}
+
+fn of(events: Body) -> Response {
+    let mut response = Response::new(events);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -40,7 +49,7 @@ pub(super) fn response(events: Events) -> Response {
 }
 
 /// One event. JSON is written on one line, so it is one line of data.
-pub(super) fn write(event: &Event) -> Bytes {
+fn write(event: &Event) -> Bytes {
     let mut written = Vec::with_capacity(event.data.len().saturating_add(64));
     if let Some(id) = &event.id {
         written.extend_from_slice(b"id: ");

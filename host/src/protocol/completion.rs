@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, json};
 
+use super::Protocol;
+use super::dispatch::{Context, Taken};
 use super::message::{Request, object};
 use super::reply::{Answer, Error};
-use super::run::{NotRun, Subject, completed};
-use super::{Context, Protocol};
+use super::revision::Revision;
+use super::run::{NotRun, completed};
 use crate::catalog::{Catalog, Completion};
 use crate::value::Encoded;
 
@@ -40,64 +42,68 @@ struct Chosen {
 impl Protocol {
     /// `completion/complete`.
     pub(super) async fn complete(
-        &self,
+        self: &Arc<Self>,
         request: &Request<'_>,
-        context: Context<'_>,
-    ) -> Result<Answer, Error> {
+        context: &Context<'_>,
+    ) -> Result<Taken, Error> {
         let reference: Reference = member(request.params.reference, "ref")?;
         let typed: Typed = member(request.params.argument, "argument")?;
         let chosen: Chosen = match request.params.context {
             None => Chosen::default(),
             context => member(context, "context")?,
         };
-        let catalog = self.catalogs.snapshot();
-        let values = match find(&catalog, &reference, &typed.name)? {
-            None => Vec::new(),
-            Some(Completion::Fixed(values)) => Completion::beginning(&values, &typed.value)
-                .map(str::to_owned)
-                .collect(),
-            Some(Completion::By(function)) => {
-                let caller = match self.admit(&function, &catalog, request, &context).await {
-                    Ok(caller) => caller,
-                    Err(refused) => return Ok(refused),
-                };
-                let chosen: Vec<(String, String)> = chosen
-                    .arguments
-                    .into_iter()
-                    .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
-                    .collect();
-                let arguments = function.signature.completing(&typed.value, &chosen);
-                let subject = Subject {
-                    request,
-                    name: &typed.name,
-                    catalog: &catalog,
-                };
-                let run = self
-                    .run(&function, arguments, caller, &subject, &context)
-                    .await;
-                match run {
-                    Ok(Encoded::Completions(values)) => values,
-                    Ok(Encoded::Failed { text, .. }) => return Err(Error::invalid_params(&text)),
-                    Ok(_) => return Err(failed("its completion is none")),
-                    Err(NotRun::Failed(cause)) => return Err(failed(&cause)),
-                    Err(NotRun::Refused(error)) => return Err(error),
-                    // There is no place for a question here.
-                    Err(NotRun::Asks(_)) => {
-                        return Err(failed("its completion asks its client, which it cannot"));
-                    }
+        let revision = context.era.revision();
+        let function = match find(&context.catalog, &reference, &typed.name)? {
+            None => return Ok(answered(request.id, Vec::new(), revision)),
+            Some(Completion::Fixed(values)) => {
+                let values = Completion::beginning(&values, &typed.value).map(str::to_owned);
+                return Ok(answered(request.id, values.collect(), revision));
+            }
+            Some(Completion::By(function)) => function,
+        };
+        let caller = match self.admit_to(&function, request, context).await {
+            Ok(caller) => caller,
+            Err(refused) => return Ok(Taken::Answered(refused)),
+        };
+        let chosen: Vec<(String, String)> = chosen
+            .arguments
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
+            .collect();
+        let arguments = function.signature.completing(&typed.value, &chosen);
+        let call = self.call(request, &typed.name, &function, caller, context)?;
+        let server = Arc::clone(self);
+        Ok(Taken::works(async move {
+            match server.run(&function, arguments, &call).await {
+                Ok(Encoded::Completions(values)) => Ok(answer(&call.id, values, revision)),
+                Ok(Encoded::Failed { text, .. }) => Err(Error::invalid_params(&text)),
+                Ok(_) => Err(failed("its completion is none")),
+                Err(NotRun::Failed(cause)) => Err(failed(&cause)),
+                Err(NotRun::Refused(error)) => Err(error),
+                // There is no place for a question here.
+                Err(NotRun::Asks(_)) => {
+                    Err(failed("its completion asks its client, which it cannot"))
                 }
             }
-        };
-        let total = values.len();
-        let values: Vec<String> = values.into_iter().take(Completion::MOST).collect();
-        let mut result = Map::new();
-        completed(&mut result, context.era);
-        result.insert(
-            "completion".into(),
-            json!({ "values": values, "total": total, "hasMore": total > Completion::MOST }),
-        );
-        Ok(Answer::result(request.id, &result))
+        }))
     }
+}
+
+fn answered(id: &RawValue, values: Vec<String>, revision: Revision) -> Taken {
+    Taken::Answered(answer(id, values, revision))
+}
+
+/// `CompleteResult`.
+fn answer(id: &RawValue, values: Vec<String>, revision: Revision) -> Answer {
+    let total = values.len();
+    let values: Vec<String> = values.into_iter().take(Completion::MOST).collect();
+    let mut result = Map::new();
+    completed(&mut result, revision);
+    result.insert(
+        "completion".into(),
+        json!({ "values": values, "total": total, "hasMore": total > Completion::MOST }),
+    );
+    Answer::result(id, &result)
 }
 
 fn failed(cause: &str) -> Error {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::future;
-use futures_util::stream::{self, AbortHandle, StreamExt};
+use futures_util::stream::{self, AbortHandle, Abortable, StreamExt};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,11 +15,11 @@ use super::exchange::{Event, Events, Exchange, Reply, while_read};
 use super::json::{map, notification};
 use super::message::{Body, Message, Notification, Request};
 use super::meta;
-use super::reply::{Answer, Error, Kind};
+use super::reply::{Answer, Error};
 use super::session::{InUse, Session};
 use super::transcript::Transcript;
 use super::{Declared, Incoming, Named, Protocol};
-use crate::auth::{Bearer, Class, Denied};
+use crate::auth::Bearer;
 
 /// The most requests of one connection that are worked on at once.
 const MOST_RUNNING: usize = 256;
@@ -30,7 +30,7 @@ pub struct Connection {
     /// The token of every request.
     bearer: Option<Bearer>,
     /// What to do for another token, for a caller who is turned away.
-    sign_in: String,
+    sign_in: Arc<str>,
     places: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -57,7 +57,7 @@ impl Protocol {
     pub fn connect(
         self: &Arc<Self>,
         bearer: Option<Bearer>,
-        sign_in: impl Into<String>,
+        sign_in: impl Into<Arc<str>>,
     ) -> Arc<Connection> {
         Arc::new(Connection {
             server: Arc::clone(self),
@@ -85,9 +85,7 @@ impl Connection {
                 Reply::Answer(Answer::accepted())
             }
             Ok(Body::One(Message::Request(request))) if opens_session(&request) => {
-                let id = request.id.to_owned();
-                let exchange = self.exchange(body, Some(id));
-                let reply = exchange.reply().await;
+                let reply = self.exchange(body).reply().await;
                 if let Reply::Answer(answer) = &reply {
                     self.open(answer.session.as_deref());
                 }
@@ -110,47 +108,42 @@ impl Connection {
             );
             return Reply::Answer(Error::invalid_request(&problem).answer(id.as_deref()));
         };
-        let events = self.exchange(body, id.clone()).events();
         let Some(id) = id else {
-            return Reply::Stream(while_read(events, place));
+            return Reply::Stream(while_read(self.exchange(body).events(), place));
         };
+        let (handle, registration) = AbortHandle::new_pair();
+        // Nothing begins under an id that is in use.
+        let Some(running) = self.running(&id, handle, place) else {
+            return Reply::Answer(
+                Error::invalid_request("another request of this `id` is in progress")
+                    .answer(Some(&id)),
+            );
+        };
+        let events = self.exchange(body).events();
         let events = if is_listen {
             self.torn_down(events, &id)
         } else {
             events
         };
-        let (events, handle) = stream::abortable(events);
-        match self.running(&id, handle, place) {
-            Some(running) => Reply::Stream(while_read(events.boxed(), running)),
-            None => Reply::Answer(
-                Error::invalid_request("another request of this `id` is in progress")
-                    .answer(Some(&id)),
-            ),
-        }
+        let events = Abortable::new(events, registration);
+        Reply::Stream(while_read(events.boxed(), running))
     }
 
     /// The work on a message. It does nothing before it is asked for what it says.
-    fn exchange(self: &Arc<Self>, body: Bytes, id: Option<Box<RawValue>>) -> Exchange {
-        let connection = Arc::clone(self);
+    fn exchange(&self, body: Bytes) -> Exchange {
+        let server = Arc::clone(&self.server);
         let named = self.session().map_or(Named::None, Named::Session);
         let incoming = Incoming {
             body,
-            bearer: self.bearer.clone(),
+            bearer: Ok(self.bearer.clone()),
             declared: Declared {
                 takes_streams: true,
+                sign_in: Some(Arc::clone(&self.sign_in)),
                 ..Declared::default()
             },
         };
         Exchange::new(Some(Transcript::once()), |outlet| {
-            Box::pin(async move {
-                let answer = connection.server.answer(incoming, named, outlet).await;
-                if let Kind::Unauthorized(denied) = &answer.kind {
-                    // There is nothing here to say it with but the message.
-                    Error::unauthorized(denied, &connection.sign_in).answer(id.as_deref())
-                } else {
-                    answer
-                }
-            })
+            Box::pin(async move { server.answer(incoming, named, outlet).await })
         })
     }
 
@@ -272,23 +265,5 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.connection.state().running.remove(&self.request);
-    }
-}
-
-impl Error {
-    /// The caller must sign in, sign in anew, or be granted more, on a transport that has no statuses.
-    /// What the protocol reserves has no code for it, so these are our own; clients pass on a code that
-    /// they do not know, with its text.
-    fn unauthorized(denied: &Denied, sign_in: &str) -> Self {
-        let scopes = denied.scopes().join("`, `");
-        let (code, message) = match denied.class {
-            Class::Missing | Class::Expired | Class::Invalid | Class::Malformed => {
-                (401, format!("{denied}; {sign_in}"))
-            }
-            Class::InsufficientScope => (403, format!("{denied}: `{scopes}`; {sign_in}")),
-            Class::Forbidden => (403, denied.to_string()),
-            Class::Unavailable => (503, format!("{denied}; try again later")),
-        };
-        Self::new(code, Kind::Done, &message)
     }
 }

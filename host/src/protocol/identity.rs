@@ -6,73 +6,125 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Protocol;
+use super::dispatch::Context;
 use super::message::{Params, Request, object, present};
-use super::meta::Era;
+use super::origin::{Declared, Origin, Token};
 use super::record::Outcome;
 use super::reply::{Answer, Error};
 use super::tools;
-use super::{Context, Declared, Protocol};
 use crate::auth::{Bearer, Credentials, Denied, Presented, Principal, Via, bearer};
 use crate::catalog::{Catalog, Function};
 
-/// The token that the transport found, and for a call also the one in `params._meta`, which clients
-/// use that cannot set headers.
-pub(super) fn credentials(
-    request: &Request<'_>,
-    header: Option<Bearer>,
-    declared: &Declared,
-) -> Result<Credentials, Error> {
+/// The methods whose requests may carry a token of their own: those that run what may want to know its
+/// caller, or tell of it.
+const WITH_TOKEN: [&str; 6] = [
+    "tools/call",
+    "prompts/get",
+    "resources/read",
+    "completion/complete",
+    "resources/subscribe",
+    "subscriptions/listen",
+];
+
+/// The token in `params._meta`, which clients use that cannot set headers.
+fn presented(request: &Request<'_>) -> Result<Presented, Error> {
     #[derive(Deserialize)]
     struct Meta<'a> {
         #[serde(borrow, default, deserialize_with = "present")]
         authorization: Option<&'a RawValue>,
     }
-    let meta = match request.params.meta {
-        Some(meta) if request.method == "tools/call" => {
+    match request.params.meta {
+        Some(meta) if WITH_TOKEN.contains(&&*request.method) => {
             let meta: Meta<'_> = object(meta.get())
                 .map_err(|cause| Error::envelope(&format!("`_meta` is malformed: {cause}")))?;
-            bearer::from_meta(meta.authorization)
+            Ok(bearer::from_meta(meta.authorization))
         }
-        Some(_) | None => Presented::Absent,
-    };
-    Ok(Credentials {
-        meta,
-        ..of_header(header, declared)
-    })
+        Some(_) | None => Ok(Presented::Absent),
+    }
 }
 
-/// The token that the transport found, for what carries none itself.
-pub(super) fn of_header(header: Option<Bearer>, declared: &Declared) -> Credentials {
-    Credentials {
-        header,
-        meta: Presented::Absent,
-        peer: declared.peer,
+/// The same refusal, with what the function demands that the request is about. It is looked up when the
+/// verdict is there: nobody gets another one for it.
+pub(super) fn seeking(denied: Denied, request: &Request<'_>, catalog: &Catalog) -> Denied {
+    let named = |member| Params::text(member, "name").ok();
+    let params = &request.params;
+    let function = match &*request.method {
+        "tools/call" => named(params.name)
+            .and_then(|name| catalog.tool(&name).ok())
+            .map(|tool| &tool.function),
+        "prompts/get" => named(params.name)
+            .and_then(|name| catalog.prompt(&name).ok())
+            .map(|prompt| &prompt.function),
+        "resources/read" => named(params.uri)
+            .and_then(|uri| catalog.resource(&uri).ok())
+            .map(|read| &read.resource.function),
+        _ => None,
+    };
+    match function {
+        Some(function) => denied.seeking(&function.access),
+        None => denied,
     }
 }
 
 impl Protocol {
-    /// Who is calling, where the host serves them at all.
+    /// Whose the token is that a transport found. It is looked at once for each message.
+    pub(super) async fn verify(
+        &self,
+        bearer: Result<Option<Bearer>, Denied>,
+        declared: &Declared,
+    ) -> Token {
+        let bearer = match bearer {
+            Ok(Some(bearer)) => bearer,
+            Ok(None) => return Token::None,
+            Err(denied) => return Token::Bad(denied),
+        };
+        let credentials = Credentials {
+            header: Some(bearer.clone()),
+            meta: Presented::Absent,
+            peer: declared.peer,
+        };
+        match self.auth.identify(&credentials).await {
+            Ok(Some(caller)) => Token::Good(bearer, caller),
+            Ok(None) => Token::None,
+            Err(denied) => Token::Bad(denied),
+        }
+    }
+
+    /// Who makes a request, where the host serves them at all.
     pub(super) async fn identify(
         &self,
-        credentials: &Credentials,
-    ) -> Result<Option<Arc<Principal>>, Denied> {
-        let caller = self.auth.identify(credentials).await?;
-        if caller.is_none() && self.requires_auth {
-            return Err(Denied::missing(Via::Header));
-        }
-        Ok(caller)
+        request: &Request<'_>,
+        origin: &Origin,
+    ) -> Result<Result<Option<Arc<Principal>>, Denied>, Error> {
+        let meta = presented(request)?;
+        let caller = match &origin.token {
+            Token::Bad(denied) => Err(denied.clone()),
+            Token::Good(bearer, caller) => bearer.agrees(&meta).map(|()| Some(Arc::clone(caller))),
+            Token::None => {
+                let credentials = Credentials {
+                    header: None,
+                    meta,
+                    peer: origin.declared.peer,
+                };
+                self.auth.identify(&credentials).await
+            }
+        };
+        Ok(match caller {
+            Ok(None) if self.requires_auth => Err(Denied::missing(Via::Header)),
+            caller => caller,
+        })
     }
 
     /// Whom to pass on to a function, or the answer to a caller whom it does not serve.
-    pub(super) async fn admit(
+    pub(super) async fn admit_to(
         &self,
         function: &Function,
-        catalog: &Catalog,
         request: &Request<'_>,
         context: &Context<'_>,
     ) -> Result<Option<Arc<Principal>>, Answer> {
         if let Some(record) = context.record {
-            record.function(function, catalog);
+            record.function(function, &context.catalog);
         }
         let admitted = match function.access.admit(context.caller.clone()) {
             Ok(Some(caller)) if function.active_session => self
@@ -86,43 +138,38 @@ impl Protocol {
             if let Some(record) = context.record {
                 record.ended(Outcome::Denied(denied.reason.code()));
             }
-            self.refuse(denied.seeking(&function.access), request, context.era)
+            self.refuse(denied.seeking(&function.access), request, context)
         })
     }
 
-    /// The same refusal, with what the function demands that the request is about. It is looked up when the
-    /// verdict is there: nobody gets another one for it.
-    pub(super) fn seeking(&self, denied: Denied, request: &Request<'_>) -> Denied {
-        let catalog = self.catalogs.snapshot();
-        let named = |member| Params::text(member, "name").ok();
-        let params = &request.params;
-        let function = match &*request.method {
-            "tools/call" => named(params.name)
-                .and_then(|name| catalog.tool(&name).ok())
-                .map(|tool| &tool.function),
-            "prompts/get" => named(params.name)
-                .and_then(|name| catalog.prompt(&name).ok())
-                .map(|prompt| &prompt.function),
-            "resources/read" => named(params.uri)
-                .and_then(|uri| catalog.resource(&uri).ok())
-                .map(|read| &read.resource.function),
-            _ => None,
-        };
-        match function {
-            Some(function) => denied.seeking(&function.access),
-            None => denied,
-        }
-    }
-
     /// The answer to a caller who is turned away. A token in the header, or none, is the transport's
-    /// business; one in `_meta` is answered as a failed call, which is what such clients understand.
-    pub(super) fn refuse(&self, denied: Denied, request: &Request<'_>, era: &Era) -> Answer {
-        match denied.via {
-            Via::Header => Answer::unauthorized(denied),
-            Via::Meta => {
-                let challenge = self.challenge.of(&denied);
-                tools::Outcome::denied(denied.class, challenge).answer(request.id, era)
-            }
+    /// business where that has statuses. Everywhere else a tool that was called has failed, in the words
+    /// that clients know who carry their token in `_meta`; other methods have an error.
+    pub(super) fn refuse(
+        &self,
+        denied: Denied,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Answer {
+        let sign_in = context.origin.declared.sign_in.as_deref();
+        if denied.via == Via::Header && sign_in.is_none() {
+            return Answer::unauthorized(denied, Some(request.id));
         }
+        if request.method == "tools/call" {
+            // Without a URL of its own there is nowhere to send a client to.
+            let challenge = sign_in
+                .is_none()
+                .then(|| self.challenge.of(&denied))
+                .flatten();
+            let advice = sign_in
+                .filter(|_| denied.class.wants_token())
+                .map(|sign_in| match denied.scopes() {
+                    [] => sign_in.to_owned(),
+                    scopes => format!("It needs the scopes `{}`; {sign_in}", scopes.join("`, `")),
+                });
+            return tools::Outcome::denied(denied.class, challenge, advice)
+                .answer(request.id, context.era.revision());
+        }
+        Error::unauthorized(&denied, sign_in).answer(Some(request.id))
     }
 }

@@ -3,10 +3,11 @@
 
 use serde_json::{Value, json};
 
+use super::dispatch::Context;
 use super::message::{Params, Request};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
-use super::{Context, Protocol, abilities};
+use super::{Protocol, abilities};
 use crate::sandbox::client::Capability;
 
 /// How long a client may keep what it discovered, in milliseconds.
@@ -33,7 +34,8 @@ fn capabilities() -> Value {
     })
 }
 
-/// `server/discover` (MCP 2026-07-28). A client of an earlier revision may ask, too.
+/// `server/discover` (MCP 2026-07-28). Earlier revisions do not have it: a client that may speak this
+/// one says so in `_meta`.
 pub(super) fn discover(request: &Request<'_>) -> Answer {
     Answer::result(
         request.id,

@@ -10,14 +10,15 @@ use serde_json::{Map, Value, json};
 
 use super::Protocol;
 use super::changes::Changed;
+use super::dispatch::{Context, Taken};
 use super::exchange::{Events, Exchange, Outlet, while_read};
 use super::json::{map, notification, object as written};
 use super::message::{Params, Request, object};
 use super::reply::{Answer, Error};
-use super::session::{InUse, MOST_SUBSCRIPTIONS, Session};
+use super::session::{InUse, MOST_SUBSCRIPTIONS, MOST_WATCHED, Session};
 use super::transcript::Transcript;
 
-/// The longest address that is watched.
+/// The longest address that is watched, in bytes.
 const LONGEST_URI: usize = 2_048;
 
 /// What a client asks to be told.
@@ -31,6 +32,27 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// Reads what a client asks for. It is kept for as long as the subscription, so it is bounded.
+    fn of(notifications: Option<&RawValue>) -> Result<Self, Error> {
+        let Some(notifications) = notifications else {
+            return Ok(Self::default());
+        };
+        let wanted: Self = object(notifications.get()).map_err(|cause| {
+            Error::invalid_params(&format!("`notifications` cannot be read: {cause}"))
+        })?;
+        let watched = &wanted.resource_subscriptions;
+        let is_bounded = notifications.get().len() <= MOST_WATCHED
+            && watched.len() <= MOST_SUBSCRIPTIONS
+            && watched.iter().all(|uri| uri.len() <= LONGEST_URI);
+        if is_bounded {
+            Ok(wanted)
+        } else {
+            Err(Error::invalid_params(&format!(
+                "`resourceSubscriptions` has at most {MOST_SUBSCRIPTIONS} addresses of at most {LONGEST_URI} bytes each, and `notifications` at most {MOST_WATCHED} bytes; open another subscription for the rest"
+            )))
+        }
+    }
+
     /// What was asked for and will be told.
     fn accepted(&self) -> Value {
         let told = |wanted: bool| wanted.then(|| Value::from(true));
@@ -110,52 +132,47 @@ fn updated(uri: &str) -> (&'static str, Map<String, Value>) {
 }
 
 impl Protocol {
-    /// `subscriptions/listen`: acknowledges, tells what changes, and answers when the host stops.
-    pub(super) async fn listen(
-        &self,
+    /// `subscriptions/listen`: acknowledges, tells what changes, and answers when the host stops. Nothing of
+    /// the request is kept but what is to be told.
+    pub(super) fn listen(
+        self: &Arc<Self>,
         request: &Request<'_>,
-        outlet: &Outlet,
-    ) -> Result<Answer, Error> {
+        context: &Context<'_>,
+    ) -> Result<Taken, Error> {
+        let outlet = context.origin.outlet.clone();
         if !outlet.is_open() {
             return Err(Error::needs_stream());
         }
-        let wanted = match request.params.notifications {
-            None => Wanted::default(),
-            Some(notifications) => object::<Wanted>(notifications.get()).map_err(|cause| {
-                Error::invalid_params(&format!("`notifications` cannot be read: {cause}"))
-            })?,
-        };
-        if wanted.resource_subscriptions.len() > MOST_SUBSCRIPTIONS {
-            return Err(Error::invalid_params(&format!(
-                "`resourceSubscriptions` has more than {MOST_SUBSCRIPTIONS} addresses; open another subscription for the rest"
-            )));
-        }
-        let Ok(_stream) = self.streams.try_acquire() else {
-            return Err(Error::busy_streams());
-        };
-        // Told before the acknowledgement, so that nothing after it is missed.
-        let mut listener = self.changes.listen();
-        let acknowledged = tagged(
-            request.id,
-            "notifications/subscriptions/acknowledged",
-            map([("notifications", Some(wanted.accepted()))]),
-        );
-        let mut closing = self.closing.clone();
-        let mut is_there = outlet.say(acknowledged).await;
-        while is_there {
-            let changed = tokio::select! {
-                changed = listener.next() => changed,
-                _ = closing.wait_for(|closing| *closing) => break,
+        let wanted = Wanted::of(request.params.notifications)?;
+        let (server, id) = (Arc::clone(self), request.id.to_owned());
+        Ok(Taken::works(async move {
+            let Ok(_stream) = server.streams.try_acquire() else {
+                return Err(Error::busy_streams());
             };
-            for (method, params) in wanted.notices(&changed) {
-                is_there = is_there && outlet.say(tagged(request.id, method, params)).await;
+            // Told before the acknowledgement, so that nothing after it is missed.
+            let mut listener = server.changes.listen();
+            let acknowledged = tagged(
+                &id,
+                "notifications/subscriptions/acknowledged",
+                map([("notifications", Some(wanted.accepted()))]),
+            );
+            let mut closing = server.closing.clone();
+            let mut is_there = outlet.say(acknowledged).await;
+            while is_there {
+                let changed = tokio::select! {
+                    changed = listener.next() => changed,
+                    _ = closing.wait_for(|closing| *closing) => break,
+                };
+                for (method, params) in wanted.notices(&changed) {
+                    is_there = is_there && outlet.say(tagged(&id, method, params)).await;
+                }
             }
-        }
-        let ended = Ended {
-            result_type: "complete",
-            meta: Tag { of: request.id },
-        };
-        Ok(Answer::result(request.id, &ended))
+            let ended = Ended {
+                result_type: "complete",
+                meta: Tag { of: &id },
+            };
+            Ok(Answer::result(&id, &ended))
+        }))
     }
 
     /// What a session's client is told unasked, until it goes, another stream of its takes over, or the
@@ -221,7 +238,7 @@ impl Protocol {
             session.unsubscribe(&uri);
         } else if uri.len() > LONGEST_URI || !session.subscribe(&uri) {
             return Err(Error::invalid_params(&format!(
-                "a session watches at most {MOST_SUBSCRIPTIONS} resources, with addresses of at most {LONGEST_URI} bytes"
+                "a session watches at most {MOST_SUBSCRIPTIONS} resources, with addresses of at most {LONGEST_URI} bytes each and {MOST_WATCHED} in all; unsubscribe from others first"
             )));
         }
         Ok(Answer::result(request.id, &Map::new()))

@@ -11,11 +11,12 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
+use super::dispatch::Context;
 use super::lifecycle::{SERVER_INFO_KEY, server_info};
 use super::message::{Params, Request};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
-use super::{Context, Protocol, prompts, resources, tools};
+use super::{Protocol, prompts, resources, tools};
 use crate::auth::Principal;
 use crate::catalog::{Catalog, Function, Icon};
 
@@ -143,15 +144,15 @@ impl Protocol {
                 "cursor",
             )?)?),
         };
-        let catalog = self.catalogs.snapshot();
+        let catalog = &context.catalog;
         let view = if self.narrows_lists {
             View::Of(context.caller.as_ref())
         } else {
             View::Everybody
         };
         let page = match (after, view) {
-            (None, View::Everybody) => self.listings.first(list, &catalog, revision),
-            (after, view) => page(list, &catalog, revision, after.as_deref(), view).map(Arc::from),
+            (None, View::Everybody) => self.listings.first(list, catalog, revision),
+            (after, view) => page(list, catalog, revision, after.as_deref(), view).map(Arc::from),
         };
         match page {
             Ok(page) => Ok(Answer::result(request.id, &*page)),

@@ -59,13 +59,15 @@ pub(super) struct Request<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Params<'a> {
-    #[serde(borrow, rename = "_meta", deserialize_with = "present")]
+    /// `null` says nothing, like none.
+    #[serde(borrow, rename = "_meta")]
     pub(super) meta: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "present")]
     pub(super) name: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "present")]
     pub(super) arguments: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "present")]
+    /// `null` asks for the first page, like none.
+    #[serde(borrow)]
     pub(super) cursor: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "present")]
     pub(super) uri: Option<&'a RawValue>,
@@ -144,7 +146,12 @@ pub(super) struct NoMessage<'a> {
     id: Option<&'a RawValue>,
 }
 
-impl NoMessage<'_> {
+impl<'a> NoMessage<'a> {
+    /// The id that could be read all the same.
+    pub(super) fn id(&self) -> Option<&'a RawValue> {
+        self.id
+    }
+
     pub(super) fn answer(self) -> super::Answer {
         self.error.answer(self.id)
     }

@@ -44,7 +44,12 @@ pub(super) struct Legacy {
 
 #[derive(Deserialize)]
 struct Meta<'a> {
-    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion", default)]
+    #[serde(
+        borrow,
+        rename = "io.modelcontextprotocol/protocolVersion",
+        default,
+        deserialize_with = "present"
+    )]
     version: Option<&'a RawValue>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities", default)]
     capabilities: Option<&'a RawValue>,

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::changes::Changes;
+use super::dispatch::Context;
 use super::exchange::Outlet;
 use super::json::{map, notification};
 use super::logging;
@@ -97,14 +98,13 @@ impl Peer {
     /// The client of a request.
     pub(super) fn of(
         request: &Request<'_>,
-        era: &Era,
-        outlet: &Outlet,
+        context: &Context<'_>,
         known: Option<State>,
         changes: &Arc<Changes>,
-        catalog: &Arc<Catalog>,
         service: &Arc<str>,
     ) -> Result<Self, Error> {
-        let (capabilities, level, way) = match era {
+        let outlet = &context.origin.outlet;
+        let (capabilities, level, way) = match &context.era {
             Era::Modern(envelope) => {
                 let responses = responses(request)?;
                 let rounds = Rounds {
@@ -131,15 +131,26 @@ impl Peer {
         };
         Ok(Self {
             outlet: outlet.clone(),
-            revision: era.revision(),
+            revision: context.era.revision(),
             capabilities,
             level,
             progress: progress(request),
             way,
             changes: Arc::clone(changes),
-            catalog: Arc::clone(catalog),
+            catalog: Arc::clone(&context.catalog),
             service: Arc::clone(service),
         })
+    }
+
+    /// Whether the client was asked something, or brought back what it was asked before.
+    pub(super) fn has_asked(&self) -> bool {
+        match &self.way {
+            Way::Rounds(rounds) => {
+                let left = rounds.left.lock().unwrap_or_else(PoisonError::into_inner);
+                rounds.returns || !left.state.answers.is_empty()
+            }
+            Way::Session(_) | Way::Nowhere => false,
+        }
     }
 
     /// What the run has left behind, for a client that answers by calling again.

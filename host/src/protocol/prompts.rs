@@ -1,15 +1,19 @@
 //! `prompts/list` and `prompts/get`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::dispatch::{Context, Taken};
 use super::listing::{List, ListedIcon, icons};
 use super::message::{Params, Request};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
-use super::run::{NotRun, Subject, completed};
-use super::{Context, Protocol, blocks};
+use super::run::{NotRun, completed};
+use super::{Protocol, blocks};
 use crate::catalog::Prompt;
+use crate::value::content::Message;
 use crate::value::{Encoded, NotDecoded};
 
 /// A prompt as one revision knows it.
@@ -66,19 +70,17 @@ impl Protocol {
 
     /// `prompts/get`: find the prompt, admit the caller, decode, run, encode.
     pub(super) async fn get_prompt(
-        &self,
+        self: &Arc<Self>,
         request: &Request<'_>,
-        context: Context<'_>,
-    ) -> Result<Answer, Error> {
+        context: &Context<'_>,
+    ) -> Result<Taken, Error> {
         let name = Params::text(request.params.name, "name")?;
-        let catalog = self.catalogs.snapshot();
-        let prompt = catalog
-            .prompt(&name)
-            .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
+        let prompt = context.catalog.prompt(&name);
+        let prompt = prompt.map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let function = &prompt.function;
-        let caller = match self.admit(function, &catalog, request, &context).await {
+        let caller = match self.admit_to(function, request, context).await {
             Ok(caller) => caller,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(Taken::Answered(refused)),
         };
         let arguments = function
             .signature
@@ -92,44 +94,53 @@ impl Protocol {
                 }
                 NotDecoded::Syntax(cause) => Error::parse(&cause),
             })?;
-        let subject = Subject {
-            request,
-            name: &name,
-            catalog: &catalog,
-        };
-        let failed =
-            |cause: &str| Error::internal(&format!("the prompt `{name}` gave no result: {cause}"));
-        let run = self
-            .run(function, arguments, caller, &subject, &context)
-            .await;
-        let (description, messages) = match run {
-            Ok(Encoded::Prompt {
-                description,
-                messages,
-            }) => (description, messages),
-            // The author's own word on these arguments.
-            Ok(Encoded::Failed { text, .. }) => return Err(Error::invalid_params(&text)),
-            Ok(_) => return Err(failed("it is none")),
-            Err(NotRun::Failed(cause)) => return Err(failed(&cause)),
-            Err(NotRun::Refused(error)) => return Err(error),
-            Err(NotRun::Asks(answer)) => return Ok(answer),
-        };
-        let revision = context.era.revision();
-        let messages: Vec<Value> = messages
-            .into_iter()
-            .map(|message| {
-                json!({
-                    "role": blocks::role(message.role),
-                    "content": blocks::block(message.content, revision),
-                })
-            })
-            .collect();
-        let mut result = Map::new();
-        completed(&mut result, context.era);
-        if let Some(description) = description.or_else(|| function.description.clone()) {
-            result.insert("description".into(), json!(description));
-        }
-        result.insert("messages".into(), Value::Array(messages));
-        Ok(Answer::result(request.id, &result))
+        let call = self.call(request, &name, function, caller, context)?;
+        let (server, prompt, name) = (Arc::clone(self), Arc::clone(prompt), name.into_owned());
+        Ok(Taken::works(async move {
+            let function = &prompt.function;
+            let failed = |cause: &str| {
+                Error::internal(&format!("the prompt `{name}` gave no result: {cause}"))
+            };
+            match server.run(function, arguments, &call).await {
+                Ok(Encoded::Prompt {
+                    description,
+                    messages,
+                }) => {
+                    let description = description.or_else(|| function.description.clone());
+                    let result = written(description, messages, call.revision);
+                    Ok(Answer::result(&call.id, &result))
+                }
+                // The author's own word on these arguments.
+                Ok(Encoded::Failed { text, .. }) => Err(Error::invalid_params(&text)),
+                Ok(_) => Err(failed("it is none")),
+                Err(NotRun::Failed(cause)) => Err(failed(&cause)),
+                Err(NotRun::Refused(error)) => Err(error),
+                Err(NotRun::Asks(answer)) => Ok(answer),
+            }
+        }))
     }
+}
+
+/// `GetPromptResult`.
+fn written(
+    description: Option<String>,
+    messages: Vec<Message>,
+    revision: Revision,
+) -> Map<String, Value> {
+    let messages: Vec<Value> = messages
+        .into_iter()
+        .map(|message| {
+            json!({
+                "role": blocks::role(message.role),
+                "content": blocks::block(message.content, revision),
+            })
+        })
+        .collect();
+    let mut result = Map::new();
+    completed(&mut result, revision);
+    if let Some(description) = description {
+        result.insert("description".into(), json!(description));
+    }
+    result.insert("messages".into(), Value::Array(messages));
+    result
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::auth::Denied;
+use crate::auth::{Class, Denied};
 
 /// What a transport sends back.
 #[derive(Debug)]
@@ -58,11 +58,13 @@ impl Answer {
         }
     }
 
-    /// The caller is turned away by the transport.
-    pub(super) fn unauthorized(denied: Denied) -> Self {
+    /// The caller is turned away by the transport. The error in its body is for transports and statuses
+    /// that leave it to the message.
+    pub(super) fn unauthorized(denied: Denied, id: Option<&RawValue>) -> Self {
+        let error = Error::unauthorized(&denied, None);
         Self {
             kind: Kind::Unauthorized(denied),
-            ..Self::accepted()
+            ..error.answer(id)
         }
     }
 
@@ -227,6 +229,32 @@ impl Error {
             data: Some(Box::new(data.clone())),
             ..Self::new(-32022, Kind::Malformed, cause)
         }
+    }
+
+    /// The caller must sign in, sign in anew, or be granted more, where no status says so. What the
+    /// protocol reserves has no code for it, so these are our own; clients pass on a code that they do not
+    /// know, with its text. `sign_in` says what the caller can do.
+    pub(super) fn unauthorized(denied: &Denied, sign_in: Option<&str>) -> Self {
+        let code = match denied.class {
+            Class::Missing | Class::Expired | Class::Invalid => 401,
+            Class::InsufficientScope | Class::Forbidden => 403,
+            Class::Unavailable => 503,
+            Class::Malformed => -32600,
+        };
+        let mut message = denied.to_string();
+        let scopes = denied.scopes();
+        if denied.class == Class::InsufficientScope && !scopes.is_empty() {
+            message = format!("{message}: `{}`", scopes.join("`, `"));
+        }
+        let remedy = if denied.class == Class::Unavailable {
+            Some("try again later")
+        } else {
+            sign_in.filter(|_| denied.class.wants_token())
+        };
+        if let Some(remedy) = remedy {
+            message = format!("{message}; {remedy}");
+        }
+        Self::new(code, Kind::Done, &message)
     }
 
     /// Something went wrong that is no fault of the client.

@@ -1,18 +1,21 @@
 //! `resources/list`, `resources/templates/list` and `resources/read`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::dispatch::{Context, Taken};
 use super::listing::{List, ListedIcon, icons};
 use super::message::{Params, Request};
-use super::meta::Era;
 use super::reply::{Answer, Error};
 use super::revision::Revision;
-use super::run::{NotRun, Subject, completed};
-use super::{Context, Protocol, blocks};
+use super::run::{Call, NotRun, completed};
+use super::{Protocol, blocks};
 use crate::auth::Access;
 use crate::catalog::Resource;
 use crate::value::Encoded;
+use crate::value::content::Document;
 
 /// A resource as one revision knows it.
 #[derive(Serialize)]
@@ -90,83 +93,87 @@ impl Protocol {
 
     /// `resources/read`: find the resource, admit the caller, decode, run, encode.
     pub(super) async fn read_resource(
-        &self,
+        self: &Arc<Self>,
         request: &Request<'_>,
-        context: Context<'_>,
-    ) -> Result<Answer, Error> {
+        context: &Context<'_>,
+    ) -> Result<Taken, Error> {
         let uri = Params::text(request.params.uri, "uri")?;
-        let era = context.era;
-        let not_found = |cause: &str| {
-            // The code that each revision has for it.
-            let code = match era {
-                Era::Modern(_) => -32602,
-                Era::Legacy(_) => -32002,
-            };
-            Error::no_resource(code, &uri, cause)
-        };
-        let catalog = self.catalogs.snapshot();
-        let read = catalog
-            .resource(&uri)
-            .map_err(|unknown| not_found(&unknown.to_string()))?;
-        let resource = read.resource;
-        let function = &resource.function;
-        let caller = match self.admit(function, &catalog, request, &context).await {
+        let revision = context.era.revision();
+        let read = context.catalog.resource(&uri);
+        let read = read.map_err(|unknown| not_found(&uri, &unknown.to_string(), revision))?;
+        let function = &read.resource.function;
+        let caller = match self.admit_to(function, request, context).await {
             Ok(caller) => caller,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(Taken::Answered(refused)),
         };
         let arguments = function
             .signature
             .decode_texts(&read.variables)
-            .map_err(|mistakes| not_found(&mistakes.to_string()))?;
-        let subject = Subject {
-            request,
-            name: &uri,
-            catalog: &catalog,
-        };
-        let failed =
-            |cause: &str| Error::internal(&format!("the resource could not be read: {cause}"));
-        let run = self
-            .run(function, arguments, caller, &subject, &context)
-            .await;
-        let documents = match run {
-            Ok(Encoded::Documents(documents)) => documents,
-            // The author's own word on this address.
-            Ok(Encoded::Failed { text, .. }) => return Err(not_found(&text)),
-            Ok(_) => return Err(failed("it holds none")),
-            Err(NotRun::Failed(cause)) => return Err(failed(&cause)),
-            Err(NotRun::Refused(error)) => return Err(error),
-            Err(NotRun::Asks(answer)) => return Ok(answer),
-        };
-        let contents: Vec<Value> = documents
-            .into_iter()
-            .map(|document| {
-                let mime_type = document.mime_type.or_else(|| resource.mime_type.clone());
-                let mut written = blocks::resource(
-                    document.uri.unwrap_or_else(|| uri.to_string()),
-                    mime_type,
-                    document.body,
-                );
-                let meta = document
-                    .meta
-                    .filter(|_| era.revision().has_structured_content());
-                if let (Some(meta), Value::Object(members)) = (meta, &mut written) {
-                    members.insert("_meta".into(), Value::Object(meta));
+            .map_err(|mistakes| not_found(&uri, &mistakes.to_string(), revision))?;
+        let call = self.call(request, &uri, function, caller, context)?;
+        let (server, resource) = (Arc::clone(self), Arc::clone(read.resource));
+        let uri = uri.into_owned();
+        Ok(Taken::works(async move {
+            let failed =
+                |cause: &str| Error::internal(&format!("the resource could not be read: {cause}"));
+            match server.run(&resource.function, arguments, &call).await {
+                Ok(Encoded::Documents(documents)) => {
+                    let result = written(&uri, &resource, documents, &call);
+                    Ok(Answer::result(&call.id, &result))
                 }
-                written
-            })
-            .collect();
-        let mut result = Map::new();
-        completed(&mut result, era);
-        if let Era::Modern(_) = era {
-            // What a function says now it may not say again.
-            result.insert("ttlMs".into(), json!(0));
-            let scope = match function.access {
-                Access::Public => "public",
-                Access::Optional | Access::Required | Access::Restricted(_) => "private",
-            };
-            result.insert("cacheScope".into(), json!(scope));
-        }
-        result.insert("contents".into(), Value::Array(contents));
-        Ok(Answer::result(request.id, &result))
+                // The author's own word on this address.
+                Ok(Encoded::Failed { text, .. }) => Err(not_found(&uri, &text, revision)),
+                Ok(_) => Err(failed("it holds none")),
+                Err(NotRun::Failed(cause)) => Err(failed(&cause)),
+                Err(NotRun::Refused(error)) => Err(error),
+                Err(NotRun::Asks(answer)) => Ok(answer),
+            }
+        }))
     }
+}
+
+/// Nothing is read there, with the code that each revision has for it.
+pub(super) fn not_found(uri: &str, cause: &str, revision: Revision) -> Error {
+    let code = if revision.is_modern() { -32602 } else { -32002 };
+    Error::no_resource(code, uri, cause)
+}
+
+/// `ReadResourceResult`.
+fn written(
+    uri: &str,
+    resource: &Resource,
+    documents: Vec<Document>,
+    call: &Call,
+) -> Map<String, Value> {
+    let contents: Vec<Value> = documents
+        .into_iter()
+        .map(|document| {
+            let mime_type = document.mime_type.or_else(|| resource.mime_type.clone());
+            let uri = document.uri.unwrap_or_else(|| uri.to_owned());
+            let mut written = blocks::resource(uri, mime_type, document.body);
+            let meta = document
+                .meta
+                .filter(|_| call.revision.has_structured_content());
+            if let (Some(meta), Value::Object(members)) = (meta, &mut written) {
+                members.insert("_meta".into(), Value::Object(meta));
+            }
+            written
+        })
+        .collect();
+    let mut result = Map::new();
+    completed(&mut result, call.revision);
+    if call.revision.is_modern() {
+        // What a function says now it may not say again.
+        result.insert("ttlMs".into(), json!(0));
+        let scope = match resource.function.access {
+            // What one client answered is not for the others.
+            Access::Public if !call.has_asked() => "public",
+            Access::Public | Access::Optional | Access::Required | Access::Restricted(_) => {
+                "private"
+            }
+        };
+        result.insert("cacheScope".into(), json!(scope));
+    }
+    result.insert("contents".into(), Value::Array(contents));
+    result
 }

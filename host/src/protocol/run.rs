@@ -2,28 +2,36 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::dispatch::Context;
 use super::lifecycle::{SERVER_INFO_KEY, server_info};
 use super::message::{Params, Request};
 use super::meta::Era;
 use super::peer::{Left, Peer};
 use super::record::{Outcome, Record};
 use super::reply::{Answer, Error};
+use super::revision::Revision;
 use super::state::{Binding, State};
-use super::{Context, Protocol, abilities};
-use crate::auth::Principal;
-use crate::catalog::{Catalog, Function};
-use crate::sandbox::client::NotAsked;
+use super::{Protocol, abilities};
+use crate::auth::{Party, Principal};
+use crate::catalog::Function;
+use crate::sandbox::client::{Capability, NotAsked};
 use crate::sandbox::{Failure, Invocation};
 use crate::value::{Encoded, Val};
 
-/// What a request is about.
-pub(super) struct Subject<'a> {
-    pub(super) request: &'a Request<'a>,
-    /// The name or address that was asked for.
-    pub(super) name: &'a str,
-    pub(super) catalog: &'a Arc<Catalog>,
+/// What is needed of a request while the function runs that it asked for, and of nothing else.
+pub(super) struct Call {
+    pub(super) id: Box<RawValue>,
+    pub(super) revision: Revision,
+    /// The caller, if the function is to know them.
+    caller: Option<Arc<Principal>>,
+    behalf: Party,
+    peer: Arc<Peer>,
+    /// What a state is good for that its client is given; none for a client that is given none.
+    binding: Option<Binding>,
+    record: Option<Arc<Record>>,
 }
 
 /// Why a function gave no result.
@@ -36,36 +44,54 @@ pub(super) enum NotRun {
     Asks(Answer),
 }
 
+impl Call {
+    /// Whether the client was asked something for this result, or the state that it brought back is in it.
+    pub(super) fn has_asked(&self) -> bool {
+        self.peer.has_asked()
+    }
+}
+
 impl Protocol {
-    /// Runs a function for an admitted caller.
+    /// Takes down what is needed of a request to run this function for an admitted caller. `subject` is the
+    /// name or address that was asked for.
+    pub(super) fn call(
+        &self,
+        request: &Request<'_>,
+        subject: &str,
+        function: &Function,
+        caller: Option<Arc<Principal>>,
+        context: &Context<'_>,
+    ) -> Result<Call, Error> {
+        let binding = binding(request, subject, context);
+        let known = self.known(request, binding.as_ref())?;
+        let peer = Peer::of(request, context, known, &self.changes, &function.service)?;
+        Ok(Call {
+            id: request.id.to_owned(),
+            revision: context.era.revision(),
+            caller,
+            behalf: context.party(),
+            peer: Arc::new(peer),
+            binding,
+            record: context.record.map(Arc::clone),
+        })
+    }
+
+    /// Runs a function.
     pub(super) async fn run(
         &self,
         function: &Function,
         arguments: Vec<Val>,
-        caller: Option<Arc<Principal>>,
-        subject: &Subject<'_>,
-        context: &Context<'_>,
+        call: &Call,
     ) -> Result<Encoded, NotRun> {
-        let request = subject.request;
-        let known = self.known(subject, context).map_err(NotRun::Refused)?;
-        let peer = Peer::of(
-            request,
-            context.era,
-            context.outlet,
-            known,
-            &self.changes,
-            subject.catalog,
-            &function.service,
-        );
-        let peer = Arc::new(peer.map_err(NotRun::Refused)?);
-        let client = Arc::clone(&peer);
+        let record = call.record.as_deref();
+        let client = Arc::clone(&call.peer);
         let invocation = Invocation {
             service: Arc::clone(&function.service),
-            caller,
-            behalf: context.party(),
+            caller: call.caller.clone(),
+            behalf: call.behalf.clone(),
             client,
             limits: function.limits,
-            usage: context.record.map(Record::usage).unwrap_or_default(),
+            usage: record.map(Record::usage).unwrap_or_default(),
         };
         let results = match self
             .sandbox
@@ -74,8 +100,8 @@ impl Protocol {
         {
             Ok(results) => results,
             Err(failure) => {
-                let not_run = self.not_run(&failure, function, &peer, subject, context);
-                if let Some(record) = context.record {
+                let not_run = self.not_run(&failure, function, call);
+                if let Some(record) = record {
                     record.ended(match not_run {
                         NotRun::Asks(_) => Outcome::Asks,
                         NotRun::Failed(_) | NotRun::Refused(_) => Outcome::Failed(failure.name()),
@@ -92,7 +118,7 @@ impl Protocol {
                 ))
             }
             Ok(encoded) => {
-                if let (Some(record), Encoded::Failed { .. }) = (context.record, &encoded) {
+                if let (Some(record), Encoded::Failed { .. }) = (record, &encoded) {
                     record.ended(Outcome::Error);
                 }
                 Ok(encoded)
@@ -107,23 +133,16 @@ impl Protocol {
     }
 
     /// What it means that the sandbox gave no result.
-    fn not_run(
-        &self,
-        failure: &Failure,
-        function: &Function,
-        peer: &Peer,
-        subject: &Subject<'_>,
-        context: &Context<'_>,
-    ) -> NotRun {
+    fn not_run(&self, failure: &Failure, function: &Function, call: &Call) -> NotRun {
         match failure {
-            Failure::NotAsked(NotAsked::Later) => self.asks(peer, subject, context),
-            Failure::NotAsked(unable @ NotAsked::Unable(missing)) => match context.era {
-                Era::Modern(_) => NotRun::Refused(Error::missing_capability(
+            Failure::NotAsked(NotAsked::Later) => self.asks(call),
+            Failure::NotAsked(unable @ NotAsked::Unable(missing)) if call.revision.is_modern() => {
+                NotRun::Refused(Error::missing_capability(
                     &unable.to_string(),
                     &abilities::write(*missing),
-                )),
-                Era::Legacy(_) => NotRun::Failed(unable.to_string()),
-            },
+                ))
+            }
+            Failure::NotAsked(unable @ NotAsked::Unable(_)) => NotRun::Failed(unable.to_string()),
             Failure::Busy => NotRun::Refused(Error::busy(&failure.to_string())),
             Failure::Stopping
             | Failure::OutOfTime { .. }
@@ -143,34 +162,35 @@ impl Protocol {
     }
 
     /// What a client brought back that was asked before.
-    fn known(&self, subject: &Subject<'_>, context: &Context<'_>) -> Result<Option<State>, Error> {
-        let request = subject.request;
-        if !matches!(context.era, Era::Modern(_)) || request.params.request_state.is_none() {
+    fn known(
+        &self,
+        request: &Request<'_>,
+        binding: Option<&Binding>,
+    ) -> Result<Option<State>, Error> {
+        let Some(binding) = binding.filter(|_| request.params.request_state.is_some()) else {
             return Ok(None);
-        }
+        };
         let sealed = Params::text(request.params.request_state, "requestState")?;
-        let arguments = arguments(request);
         self.seals
-            .open(&sealed, &binding(subject, context, arguments.as_ref()))
+            .open(&sealed, binding)
             .map(Some)
             .map_err(|cause| Error::invalid_params(&cause.to_string()))
     }
 
     /// The answer that asks the client (MCP 2026-07-28, multi round-trip requests).
-    fn asks(&self, peer: &Peer, subject: &Subject<'_>, context: &Context<'_>) -> NotRun {
-        let Some(Left { state, requests }) = peer.left() else {
+    fn asks(&self, call: &Call) -> NotRun {
+        let (Some(Left { state, requests }), Some(binding)) = (call.peer.left(), &call.binding)
+        else {
             return NotRun::Failed("its client cannot be asked".into());
         };
-        let arguments = arguments(subject.request);
-        let binding = binding(subject, context, arguments.as_ref());
-        let Some(state) = self.seals.seal(state, &binding) else {
+        let Some(state) = self.seals.seal(state, binding) else {
             return NotRun::Failed(
                 "the answers that it was given are too much to be kept for its next question"
                     .into(),
             );
         };
         NotRun::Asks(Answer::result(
-            subject.request.id,
+            &call.id,
             &json!({
                 "resultType": "input_required",
                 "inputRequests": requests,
@@ -181,27 +201,27 @@ impl Protocol {
     }
 }
 
-fn arguments(request: &Request<'_>) -> Option<Value> {
-    // They were read as JSON before.
-    serde_json::from_str(request.params.arguments?.get()).ok()
-}
-
-fn binding<'a>(
-    subject: &'a Subject<'_>,
-    context: &'a Context<'_>,
-    arguments: Option<&'a Value>,
-) -> Binding<'a> {
-    Binding {
-        method: &subject.request.method,
-        subject: subject.name,
-        arguments,
-        caller: context.caller.as_deref().map(Principal::id),
-    }
+/// What a state of this request is good for, if its client can be asked or brings one back.
+fn binding(request: &Request<'_>, subject: &str, context: &Context<'_>) -> Option<Binding> {
+    let Era::Modern(envelope) = &context.era else {
+        return None;
+    };
+    let is_of_use =
+        envelope.capabilities != Capability::empty() || request.params.request_state.is_some();
+    is_of_use.then(|| {
+        // They were read as JSON before.
+        let arguments: Option<Value> = request
+            .params
+            .arguments
+            .and_then(|arguments| serde_json::from_str(arguments.get()).ok());
+        let caller = context.caller.as_deref().map(Principal::id);
+        Binding::of(&request.method, subject, arguments, caller)
+    })
 }
 
 /// The members that every complete result of revision 2026-07-28 has.
-pub(super) fn completed(result: &mut Map<String, Value>, era: &Era) {
-    if let Era::Modern(_) = era {
+pub(super) fn completed(result: &mut Map<String, Value>, revision: Revision) {
+    if revision.is_modern() {
         result.insert("resultType".into(), json!("complete"));
         result.insert("_meta".into(), json!({ SERVER_INFO_KEY: server_info() }));
     }

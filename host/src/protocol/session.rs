@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::future::AbortHandle;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, oneshot, watch};
 
 use super::changes::Listener;
 use super::exchange::{Events, Exchange, First, Reply, while_read};
@@ -39,8 +38,11 @@ const KEPT: usize = 64 << 20;
 /// The most requests of one session that are worked on at once.
 const MOST_RUNNING: usize = 256;
 
-/// The most resources that one session can watch.
+/// The most resources that one session or subscription can watch.
 pub(super) const MOST_SUBSCRIPTIONS: usize = 1_000;
+
+/// The most bytes that their addresses may have, all together.
+pub(super) const MOST_WATCHED: usize = 64 << 10;
 
 /// The longest id of a session that is looked up.
 const LONGEST_ID: usize = 64;
@@ -97,8 +99,8 @@ struct State {
     level: Level,
     subscriptions: BTreeSet<String>,
     pending: HashMap<u64, oneshot::Sender<Result<Value, Value>>>,
-    /// By the id of the request, as the client wrote it.
-    running: HashMap<Box<str>, AbortHandle>,
+    /// How to stop the work on each request, by its id, as the client wrote it.
+    running: HashMap<Box<str>, Arc<Notify>>,
     /// The streams that can be read again, by number.
     streams_kept: BTreeMap<u64, Arc<Transcript>>,
 }
@@ -220,8 +222,8 @@ impl Session {
     fn end(&self) {
         let mut state = lock(&self.state);
         state.ended = true;
-        for running in state.running.values() {
-            running.abort();
+        for stop in state.running.values() {
+            stop.notify_one();
         }
         state.pending.clear();
         for (_, transcript) in std::mem::take(&mut state.streams_kept) {
@@ -252,7 +254,12 @@ impl Session {
     /// Watches a resource. False if that is one too many.
     pub(super) fn subscribe(&self, uri: &str) -> bool {
         let subscriptions = &mut lock(&self.state).subscriptions;
-        let fits = subscriptions.len() < MOST_SUBSCRIPTIONS || subscriptions.contains(uri);
+        if subscriptions.contains(uri) {
+            return true;
+        }
+        let bytes: usize = subscriptions.iter().map(String::len).sum();
+        let fits = subscriptions.len() < MOST_SUBSCRIPTIONS
+            && bytes.saturating_add(uri.len()) <= MOST_WATCHED;
         if fits {
             subscriptions.insert(uri.to_owned());
         }
@@ -301,17 +308,13 @@ impl Session {
 
     /// Ends the work on a request, if there is any. Its id is free again when that has ended.
     pub(super) fn cancel(&self, request: &RawValue) {
-        if let Some(running) = lock(&self.state).running.get(request.get()) {
-            running.abort();
+        if let Some(stop) = lock(&self.state).running.get(request.get()) {
+            stop.notify_one();
         }
     }
 
-    /// Notes that a request is worked on, and how to end that, until the returned value is dropped.
-    pub(super) fn running(
-        self: &Arc<Self>,
-        request: &RawValue,
-        work: AbortHandle,
-    ) -> Result<Running, Error> {
+    /// Notes that a request is worked on, until what is returned is dropped.
+    pub(super) fn begin(self: &Arc<Self>, request: &RawValue) -> Result<Running, Error> {
         let mut state = lock(&self.state);
         if state.ended {
             return Err(Error::no_session());
@@ -322,10 +325,12 @@ impl Session {
             ));
         }
         let request: Box<str> = request.get().into();
-        state.running.insert(request.clone(), work);
+        let stop = Arc::new(Notify::new());
+        state.running.insert(request.clone(), Arc::clone(&stop));
         Ok(Running {
             session: Arc::clone(self),
             request,
+            stop,
         })
     }
 
@@ -454,6 +459,19 @@ fn parse_id(id: &str) -> Option<(u64, u64)> {
 pub(super) struct Running {
     session: Arc<Session>,
     request: Box<str>,
+    /// It remembers that it was told to stop.
+    stop: Arc<Notify>,
+}
+
+impl Running {
+    /// Works until the request is cancelled, which gives none.
+    pub(super) async fn unless_cancelled<W: Future>(&self, work: W) -> Option<W::Output> {
+        tokio::select! {
+            biased;
+            () = self.stop.notified() => None,
+            output = work => Some(output),
+        }
+    }
 }
 
 impl Drop for Running {

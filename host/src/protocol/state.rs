@@ -24,32 +24,25 @@ const LARGEST: usize = 256 << 10;
 /// The first byte of what is sealed, for changes to come.
 const VERSION: u8 = 1;
 
-/// What a request must be to open a state: its method, what it asks for, and who asks.
-pub(super) struct Binding<'a> {
-    pub(super) method: &'a str,
-    /// The name or address.
-    pub(super) subject: &'a str,
-    /// The arguments, in whatever order their members come.
-    pub(super) arguments: Option<&'a Value>,
-    /// The id of the caller.
-    pub(super) caller: Option<&'a str>,
-}
+/// What a request must be to open a state, in a few bytes: its method, what it asks for, and who asks.
+pub(super) struct Binding(Vec<u8>);
 
-impl Binding<'_> {
-    /// All of it in a few bytes. Lengths stand between the parts, so that no two bindings are alike.
-    fn bytes(&self) -> Vec<u8> {
-        let arguments = self.arguments.map(|arguments| {
-            let mut sorted = arguments.clone();
-            sorted.sort_all_objects();
-            sorted.to_string()
+impl Binding {
+    /// `subject` is the name or address, and `caller` the id of who asks. The members of arguments may
+    /// come in any order.
+    pub(super) fn of(
+        method: &str,
+        subject: &str,
+        arguments: Option<Value>,
+        caller: Option<&str>,
+    ) -> Self {
+        let arguments = arguments.map(|mut arguments| {
+            arguments.sort_all_objects();
+            arguments.to_string()
         });
+        // Lengths stand between the parts, so that no two bindings are alike.
         let mut context = digest::Context::new(&digest::SHA256);
-        for part in [
-            Some(self.method),
-            Some(self.subject),
-            arguments.as_deref(),
-            self.caller,
-        ] {
+        for part in [Some(method), Some(subject), arguments.as_deref(), caller] {
             context.update(&[u8::from(part.is_some())]);
             let part = part.unwrap_or_default();
             context.update(&part.len().to_le_bytes());
@@ -57,7 +50,7 @@ impl Binding<'_> {
         }
         let mut bytes = vec![VERSION];
         bytes.extend(context.finish().as_ref());
-        bytes
+        Self(bytes)
     }
 }
 
@@ -103,13 +96,13 @@ impl Seals {
     }
 
     /// Seals a state for the request. None if it is too large.
-    pub(super) fn seal(&self, mut state: State, binding: &Binding<'_>) -> Option<String> {
+    pub(super) fn seal(&self, mut state: State, binding: &Binding) -> Option<String> {
         state.expires = now().saturating_add(LIFETIME.as_secs());
         let mut sealed = serde_json::to_vec(&state).ok()?;
         let nonce = self
             .0
             .first()?
-            .seal_in_place_append_tag(Aad::from(binding.bytes()), &mut sealed)
+            .seal_in_place_append_tag(Aad::from(&binding.0), &mut sealed)
             .ok()?;
         sealed.splice(0..0, *nonce.as_ref());
         let text = URL_SAFE_NO_PAD.encode(sealed);
@@ -117,7 +110,7 @@ impl Seals {
     }
 
     /// Opens what a client brought back.
-    pub(super) fn open(&self, text: &str, binding: &Binding<'_>) -> Result<State, NotOpened> {
+    pub(super) fn open(&self, text: &str, binding: &Binding) -> Result<State, NotOpened> {
         if text.len() > LARGEST {
             return Err(NotOpened);
         }
@@ -125,12 +118,11 @@ impl Seals {
             .decode(text)
             .map_err(|_encoding| NotOpened)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(NotOpened)?;
-        let binding = binding.bytes();
         let state = self.0.iter().find_map(|key| {
             let mut sealed = sealed.to_vec();
             let nonce = Nonce::assume_unique_for_key(*nonce);
             let opened = key
-                .open_in_place(nonce, Aad::from(&binding), &mut sealed)
+                .open_in_place(nonce, Aad::from(&binding.0), &mut sealed)
                 .ok()?;
             serde_json::from_slice::<State>(opened).ok()
         });
@@ -167,13 +159,13 @@ mod tests {
         }
     }
 
-    fn binding(arguments: &Value) -> Binding<'_> {
-        Binding {
-            method: "tools/call",
-            subject: "greet",
-            arguments: Some(arguments),
-            caller: Some("user_ada"),
-        }
+    fn binding(arguments: &Value) -> Binding {
+        Binding::of(
+            "tools/call",
+            "greet",
+            Some(arguments.clone()),
+            Some("user_ada"),
+        )
     }
 
     #[test]
@@ -186,32 +178,19 @@ mod tests {
         assert_eq!(opened.answers, state().answers);
         assert_eq!(opened.asked, state().asked);
 
-        let other = json!({ "a": 2 });
+        let some = Some(arguments.clone());
         for wrong in [
-            Binding {
-                method: "prompts/get",
-                ..binding(&arguments)
-            },
-            Binding {
-                subject: "greet2",
-                ..binding(&arguments)
-            },
-            Binding {
-                arguments: Some(&other),
-                ..binding(&arguments)
-            },
-            Binding {
-                arguments: None,
-                ..binding(&arguments)
-            },
-            Binding {
-                caller: Some("user_bob"),
-                ..binding(&arguments)
-            },
-            Binding {
-                caller: None,
-                ..binding(&arguments)
-            },
+            Binding::of("prompts/get", "greet", some.clone(), Some("user_ada")),
+            Binding::of("tools/call", "greet2", some.clone(), Some("user_ada")),
+            Binding::of(
+                "tools/call",
+                "greet",
+                Some(json!({ "a": 2 })),
+                Some("user_ada"),
+            ),
+            Binding::of("tools/call", "greet", None, Some("user_ada")),
+            Binding::of("tools/call", "greet", some.clone(), Some("user_bob")),
+            Binding::of("tools/call", "greet", some, None),
         ] {
             assert!(seals.open(&sealed, &wrong).is_err());
         }
@@ -244,7 +223,7 @@ mod tests {
         })
         .unwrap();
         let nonce = seals.0[0]
-            .seal_in_place_append_tag(Aad::from(binding.bytes()), &mut sealed)
+            .seal_in_place_append_tag(Aad::from(&binding.0), &mut sealed)
             .unwrap();
         sealed.splice(0..0, *nonce.as_ref());
         assert!(

@@ -3,13 +3,16 @@
 mod listing;
 mod outcome;
 
+use std::sync::Arc;
+
+use super::dispatch::{Context, Taken};
 use super::listing::List;
 use super::message::{Params, Request};
 use super::meta::{Era, decoded};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
-use super::run::{NotRun, Subject};
-use super::{Context, Headers, Protocol, record};
+use super::run::NotRun;
+use super::{Headers, Protocol, record};
 use crate::catalog::Tool;
 use crate::value::{Mirrored, NotDecoded};
 
@@ -33,22 +36,19 @@ impl Protocol {
 
     /// `tools/call`: find the tool, admit the caller, decode, run, encode.
     pub(super) async fn call_tool(
-        &self,
+        self: &Arc<Self>,
         request: &Request<'_>,
-        context: Context<'_>,
-    ) -> Result<Answer, Error> {
+        context: &Context<'_>,
+    ) -> Result<Taken, Error> {
         let name = Params::text(request.params.name, "name")?;
-        let catalog = self.catalogs.snapshot();
-        let tool = catalog
-            .tool(&name)
-            .map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
+        let tool = context.catalog.tool(&name);
+        let tool = tool.map_err(|unknown| Error::invalid_params(&unknown.to_string()))?;
         let function = &tool.function;
-        let era = context.era;
-        let caller = match self.admit(function, &catalog, request, &context).await {
+        let caller = match self.admit_to(function, request, context).await {
             Ok(caller) => caller,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(Taken::Answered(refused)),
         };
-        if let (Era::Modern(_), Some(headers)) = (era, &context.declared.headers) {
+        if let (Era::Modern(_), Some(headers)) = (&context.era, &context.origin.declared.headers) {
             for mirrored in function.signature.mirrored(request.params.arguments) {
                 check(&mirrored, headers)?;
             }
@@ -59,28 +59,27 @@ impl Protocol {
                 if let Some(record) = context.record {
                     record.ended(record::Outcome::Mistaken);
                 }
-                return Ok(Outcome::mistaken(&name, &mistakes).answer(request.id, era));
+                let outcome = Outcome::mistaken(&name, &mistakes);
+                let answer = outcome.answer(request.id, context.era.revision());
+                return Ok(Taken::Answered(answer));
             }
             Err(NotDecoded::NotAnObject) => {
                 return Err(Error::invalid_params("`arguments` must be an object"));
             }
             Err(NotDecoded::Syntax(cause)) => return Err(Error::parse(&cause)),
         };
-        let subject = Subject {
-            request,
-            name: &name,
-            catalog: &catalog,
-        };
-        let outcome = match self
-            .run(function, arguments, caller, &subject, &context)
-            .await
-        {
-            Ok(encoded) => Outcome::of(encoded, function, era.revision()),
-            Err(NotRun::Failed(cause)) => Outcome::failed(function, &cause),
-            Err(NotRun::Refused(error)) => return Err(error),
-            Err(NotRun::Asks(answer)) => return Ok(answer),
-        };
-        Ok(outcome.answer(request.id, era))
+        let call = self.call(request, &name, function, caller, context)?;
+        let (server, tool) = (Arc::clone(self), Arc::clone(tool));
+        Ok(Taken::works(async move {
+            let function = &tool.function;
+            let outcome = match server.run(function, arguments, &call).await {
+                Ok(encoded) => Outcome::of(encoded, function, call.revision),
+                Err(NotRun::Failed(cause)) => Outcome::failed(function, &cause),
+                Err(NotRun::Refused(error)) => return Err(error),
+                Err(NotRun::Asks(answer)) => return Ok(answer),
+            };
+            Ok(outcome.answer(&call.id, call.revision))
+        }))
     }
 }
 

@@ -11,7 +11,6 @@ use crate::auth::Class;
 use crate::catalog::Function;
 use crate::protocol::blocks;
 use crate::protocol::lifecycle::{SERVER_INFO_KEY, server_info};
-use crate::protocol::meta::Era;
 use crate::protocol::reply::Answer;
 use crate::protocol::revision::Revision;
 use crate::value::content::{Body, Embedded, Media, Part};
@@ -77,9 +76,14 @@ impl Outcome {
         ))
     }
 
-    /// The caller whose token is in `_meta` was turned away. The wording and the codes are those that
-    /// clients of this convention know.
-    pub(in crate::protocol) fn denied(class: Class, challenge: Option<String>) -> Self {
+    /// The caller was turned away who has their token in `_meta`, or in the environment of this process.
+    /// The wording and the codes are those that clients of this convention know; `advice` says what else the
+    /// caller can do.
+    pub(in crate::protocol) fn denied(
+        class: Class,
+        challenge: Option<String>,
+        advice: Option<String>,
+    ) -> Self {
         let (text, code, reason) = match class {
             Class::Missing => (
                 "Authentication required. Please provide a valid token in _meta.authorization.token",
@@ -113,6 +117,7 @@ impl Outcome {
             ),
         };
         let mut outcome = Self::error(format!("Error: {text}"));
+        outcome.content.extend(advice.map(blocks::text));
         outcome.meta.insert(
             "cloister/auth".into(),
             json!({ "code": code, "reason": reason }),
@@ -142,7 +147,7 @@ impl Outcome {
     }
 
     /// The reply to the request of that id.
-    pub(in crate::protocol) fn answer(mut self, id: &RawValue, era: &Era) -> Answer {
+    pub(in crate::protocol) fn answer(mut self, id: &RawValue, revision: Revision) -> Answer {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct CallToolResult<'a> {
@@ -156,19 +161,18 @@ impl Outcome {
             #[serde(rename = "_meta", skip_serializing_if = "serde_json::Map::is_empty")]
             meta: serde_json::Map<String, Value>,
         }
-        let is_modern = matches!(era, Era::Modern(_));
-        if is_modern {
+        if revision.is_modern() {
             self.meta.insert(SERVER_INFO_KEY.into(), server_info());
         }
         Answer::result(
             id,
             &CallToolResult {
-                result_type: is_modern.then_some("complete"),
+                result_type: revision.is_modern().then_some("complete"),
                 content: &self.content,
                 structured_content: self
                     .structured
                     .as_deref()
-                    .filter(|_| era.revision().has_structured_content()),
+                    .filter(|_| revision.has_structured_content()),
                 is_error: self.is_error,
                 meta: self.meta,
             },

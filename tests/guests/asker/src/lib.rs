@@ -4,11 +4,14 @@ cloister_sdk::service!();
 
 use std::hint::black_box;
 
+use cloister::mcp::auth::AuthUser;
 use cloister::mcp::client::{
     self, Choice, ChoiceField, ChoicesField, Field, Form, Input, IntegerField, Level, ModelMessage,
     ModelTool, NumberField, Page, Part, Question, Sampling, TextField, ToolChoice, Unanswered,
 };
-use cloister::mcp::content::Role;
+use cloister::mcp::content::{Body, Content, Role};
+use cloister::mcp::prompts::{Message, Prompt};
+use cloister::mcp::resources::{Contents, Document};
 use cloister::mcp::{prompts, resources, tools};
 use exports::tests::asker::asker::Guest;
 
@@ -144,6 +147,42 @@ impl Guest for Asker {
         prompts::list_changed();
         resources::list_changed();
         resources::updated(&uri);
+    }
+
+    fn greeting() -> Result<Contents, String> {
+        let name = ask_for("name", "What is your name?")?;
+        Ok(contents(format!("hello, {name}")))
+    }
+
+    fn own_greeting(user: &AuthUser) -> Contents {
+        contents(format!("hello, {}", user.get().id))
+    }
+
+    fn greet_me(user: &AuthUser, language: String) -> Prompt {
+        Prompt {
+            description: None,
+            messages: vec![Message {
+                role: Role::User,
+                content: Content::Text(format!("Greet {} in {language}.", user.get().id)),
+            }],
+        }
+    }
+
+    fn complete_language(user: &AuthUser, value: String) -> Vec<String> {
+        let languages = ["Norwegian".to_owned(), user.get().id];
+        let fits = |language: &String| language.starts_with(&value);
+        languages.into_iter().filter(fits).collect()
+    }
+}
+
+fn contents(text: String) -> Contents {
+    Contents {
+        documents: vec![Document {
+            uri: None,
+            mime_type: None,
+            body: Body::Text(text),
+            meta: None,
+        }],
     }
 }
 
