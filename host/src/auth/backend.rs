@@ -2,7 +2,7 @@
 //! here; answers leave as typed values, never as their own text.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -14,8 +14,10 @@ use super::clock::Stopwatch;
 use super::json::{Json, Object};
 use super::upstream::{Unreadable, read_body, secret_body};
 
+mod pause;
 mod records;
 
+use pause::Pause;
 pub use records::UserSession;
 pub(super) use records::{Profile, Secrets};
 
@@ -30,10 +32,6 @@ const SHORT: Duration = Duration::from_secs(2);
 
 /// How long any other may take.
 const LONG: Duration = Duration::from_secs(5);
-
-/// The pause after a failure, doubled with each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a question is not repeated whose answer could not be used. It may be about one user alone, so
 /// others are asked about meanwhile.
@@ -50,15 +48,7 @@ pub(super) struct Backend {
     http: Client,
     url: String,
     authorization: HeaderValue,
-    stopwatch: Stopwatch,
-    pause: Mutex<Pause>,
-}
-
-/// When the API may be asked again that failed.
-#[derive(Default)]
-struct Pause {
-    failures: u32,
-    not_before: Duration,
+    pause: Pause,
 }
 
 /// Why there is no answer.
@@ -112,8 +102,7 @@ impl Backend {
             http,
             url,
             authorization,
-            stopwatch: stopwatch.clone(),
-            pause: Mutex::default(),
+            pause: Pause::new(stopwatch),
         }))
     }
 
@@ -218,7 +207,7 @@ impl Backend {
     /// Asks once, unless the API failed a moment ago. Only what is about the API itself counts as its
     /// failure: an answer about one user that cannot be used must not keep others from theirs.
     async fn ask(&self, question: Question<'_>) -> Result<Zeroizing<String>, Failure> {
-        if let Some(pause) = self.pausing() {
+        if let Some(pause) = self.pause.left() {
             return Err(Failure::Unavailable(pause));
         }
         let mut request = self
@@ -238,38 +227,38 @@ impl Backend {
             Err(error) => {
                 let error = error.without_url();
                 tracing::warn!(%error, "the issuer's Backend API is out of reach");
-                return Err(Failure::Unavailable(self.failed(None)));
+                return Err(Failure::Unavailable(self.pause.failed(None)));
             }
         };
         let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
             tracing::warn!("the issuer's Backend API limits the rate of this host");
-            let pause = self.failed(retry_after(response.headers()));
+            let pause = self.pause.failed(retry_after(response.headers()));
             return Err(Failure::Limited(pause));
         }
         if status.is_server_error() {
             tracing::warn!(status = status.as_u16(), "the issuer's Backend API fails");
-            let pause = self.failed(retry_after(response.headers()));
+            let pause = self.pause.failed(retry_after(response.headers()));
             return Err(Failure::Unavailable(pause));
         }
         let body = match read_body(response, MAX_ANSWER_BYTES).await {
             Ok(body) => body,
             Err(Unreadable::TooLong(_)) => {
-                self.recovered();
+                self.pause.ended();
                 return Err(unusable("it is too long"));
             }
             Err(error @ Unreadable::Broken(_)) => {
                 tracing::warn!(%error, "the answer of the issuer's Backend API could not be read");
-                return Err(Failure::Unavailable(self.failed(None)));
+                return Err(Failure::Unavailable(self.pause.failed(None)));
             }
         };
         if status == StatusCode::UNAUTHORIZED && (!question.judges || is_about_the_key(&body)) {
             tracing::error!(
                 "the issuer's Backend API refuses this host's key: check `CLERK_SECRET_KEY`"
             );
-            return Err(Failure::Unavailable(self.failed(None)));
+            return Err(Failure::Unavailable(self.pause.failed(None)));
         }
-        self.recovered();
+        self.pause.ended();
         match status {
             StatusCode::OK => match str::from_utf8(&body) {
                 Ok(text) => Ok(Zeroizing::new(text.to_owned())),
@@ -284,29 +273,6 @@ impl Backend {
                 Err(unusable("its status means nothing here"))
             }
         }
-    }
-
-    /// How long nobody should ask, if so.
-    fn pausing(&self) -> Option<Duration> {
-        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = pause.not_before.saturating_sub(self.stopwatch.now());
-        (!left.is_zero()).then_some(left)
-    }
-
-    fn recovered(&self) {
-        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = Pause::default();
-    }
-
-    /// Counts a failure; how long nobody asks now. A pause that the API itself wants is kept, within
-    /// reason.
-    fn failed(&self, wanted: Option<Duration>) -> Duration {
-        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        let factor = 1_u32.checked_shl(pause.failures).unwrap_or(u32::MAX);
-        let own = FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE);
-        let length = wanted.map_or(own, |wanted| wanted.clamp(own, LONGEST_PAUSE));
-        pause.failures = pause.failures.saturating_add(1);
-        pause.not_before = self.stopwatch.now().saturating_add(length);
-        length
     }
 }
 

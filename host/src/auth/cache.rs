@@ -154,7 +154,7 @@ mod tests {
         let cache: Cache<Arc<str>> = Cache::new(&stopwatch);
         let secret: Arc<str> = "s3cret".into();
         let held = Arc::downgrade(&secret);
-        let value = cache.get(key(0), || async { (secret, Duration::from_secs(60)) });
+        let value = cache.get(key(0), || async { (secret, Duration::from_mins(1)) });
         assert_eq!(value.await.as_deref(), Some("s3cret"));
         let others_run = async || {
             for _ in 0..100 {

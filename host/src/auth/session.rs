@@ -15,11 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded;
 
 use super::backend::{self, Backend, retry_after};
-use super::clock::Stopwatch;
 use super::json::{Json, Object};
-use super::pace::{Pace, Paces};
 use super::party::Party;
-use super::principal::Principal;
 use super::settings::{OAuthClient, Resource};
 use super::token::{Fingerprint, Segments};
 use super::upstream::{MAX_ANSWER_BYTES, read_body, secret_body};
@@ -28,8 +25,10 @@ use super::verifier::Verifier;
 /// The longest refresh token that is passed on, in bytes. Clerk's are far shorter.
 pub const MAX_REFRESH_TOKEN_BYTES: usize = 2_048;
 
+mod limits;
 mod own;
 
+pub(super) use limits::Limits;
 pub use own::Ended;
 
 /// Sign-ins, for whoever offers their callers to look after them: what the `auth` service of the box
@@ -43,71 +42,6 @@ pub struct Sessions {
     pub(super) backend: Option<Arc<Backend>>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) limits: Limits,
-}
-
-/// How often the issuer is asked for callers.
-pub(super) struct Limits {
-    /// What one caller may ask.
-    each: Paces,
-    /// What callers without a token may ask from one address. Behind a proxy all of them have its address.
-    peers: Paces,
-    /// What all callers without a token may ask together.
-    unknown: Paces,
-    /// How many of their sessions one caller may end.
-    ending: Paces,
-}
-
-impl Limits {
-    const EACH: Pace = Pace {
-        times: 20,
-        per: Duration::from_mins(1),
-    };
-    const PEERS: Pace = Pace {
-        times: 60,
-        per: Duration::from_mins(1),
-    };
-    const UNKNOWN: Pace = Pace {
-        times: 50,
-        per: Duration::from_secs(10),
-    };
-    const ENDING: Pace = Pace {
-        times: 50,
-        per: Duration::from_mins(1),
-    };
-
-    pub(super) fn new(stopwatch: &Stopwatch) -> Self {
-        Self {
-            each: Paces::new(Self::EACH, stopwatch),
-            peers: Paces::new(Self::PEERS, stopwatch),
-            unknown: Paces::new(Self::UNKNOWN, stopwatch),
-            ending: Paces::new(Self::ENDING, stopwatch),
-        }
-    }
-
-    /// Counts one request of a party.
-    fn take(&self, party: &Party) -> Result<(), SessionError> {
-        let taken = match party {
-            Party::User(_) => self.each.take(party.digest()),
-            Party::Peer(_) | Party::Local => self
-                .peers
-                .take(party.digest())
-                .and_then(|()| self.unknown.take_any()),
-        };
-        taken.map_err(limited)
-    }
-
-    /// Counts one session that a caller ends, each of which is a request of its own.
-    fn end(&self, caller: &Principal) -> Result<(), SessionError> {
-        let party = Party::of(Some(caller), None);
-        self.ending.take(party.digest()).map_err(limited)
-    }
-}
-
-/// In whole seconds, upwards: who waits for less is limited again.
-fn limited(pause: Duration) -> SessionError {
-    let part = u64::from(pause.subsec_nanos() > 0);
-    let seconds = pause.as_secs().saturating_add(part).max(1);
-    SessionError::Limited(Some(Duration::from_secs(seconds)))
 }
 
 /// How callers identify themselves to this host.

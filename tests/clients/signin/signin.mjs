@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from "@modelcontextprotocol/client";
 import { chromium } from "playwright-core";
 import { check, finish, recording, setting, url } from "../checks.mjs";
@@ -15,10 +16,11 @@ const browser = await chromium.launch({ executablePath: setting("HOST_BROWSER"),
 
 /** The program on the user's computer that the answer comes back to. A browser asks it for an icon, too. */
 const answers = [];
-const callback = createServer((request, answer) => {
+const callback = createServer(async (request, answer) => {
   const { pathname, searchParams } = new URL(request.url, redirectUrl);
   if (pathname === "/callback") {
-    answers.push(searchParams);
+    const form = new URLSearchParams(await text(request));
+    answers.push(request.method === "POST" ? form : searchParams);
     answer.end("Signed in. You can close this page.");
   } else {
     answer.writeHead(204).end();
@@ -64,7 +66,7 @@ async function goThrough(context, address, buttons) {
     await page.getByRole("button", { name: button }).click();
   }
   // The browser has to be there, not only on its way: a page that is closed under way may never close.
-  await page.waitForURL(`${redirectUrl}?**`, { waitUntil: "load" }).catch(() => {
+  await page.waitForURL(`${redirectUrl}**`, { waitUntil: "load" }).catch(() => {
     assert.fail(`the browser stayed at ${page.url()}, and said ${JSON.stringify(mistakes)}`);
   });
   await page.close();
@@ -103,6 +105,22 @@ await check(name, "stays signed in in the browser, and may say no", async () => 
   const answer = await goThrough(person, other.kept.address, ["Deny"]);
   assert.equal(answer.get("error"), "access_denied");
   await assert.rejects(transport.finishAuth(answer));
+  await stranger.close();
+});
+
+await check(name, "is told by a form that the browser sends, where it wants that", async () => {
+  const other = keeper();
+  const stranger = new Client({ name: "cloister-tests", version: "1.0.0" });
+  const transport = new StreamableHTTPClientTransport(url, { authProvider: other });
+  await stranger.connect(transport);
+  const call = { name: "getUserProfile", arguments: {} };
+  await assert.rejects(stranger.callTool(call), UnauthorizedError);
+  other.kept.address.searchParams.set("response_mode", "form_post");
+  const answer = await goThrough(person, other.kept.address, ["Allow"]);
+  assert.equal(answer.get("state"), other.kept.state);
+  await transport.finishAuth(answer);
+  const result = await stranger.callTool(call);
+  assert.equal(result.structuredContent.userId, "user_2RfWKJREkjKbHZy0Wqa5qrHeGrc");
   await stranger.close();
 });
 

@@ -186,7 +186,7 @@ pub(super) fn mistake(text: &str) -> Response {
         status: StatusCode::BAD_REQUEST,
         title: "This does not work",
         content: &format!(
-            "<h1>This does not work</h1>\n<p class=\"lead\">{}</p>\n<p class=\"note\">It is for the client to mend; you can close this page.</p>",
+            "<h1>This does not work</h1>\n<p class=\"lead problem\">{}</p>\n<p class=\"note\">It is for the client to mend; you can close this page.</p>",
             escaped(text)
         ),
         ..Page::default()
