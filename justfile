@@ -34,7 +34,7 @@ build-guests:
 run *ARGS:
     cargo run -- "$@"
 
-# build the guests, then run every test: unit, end to end, documentation, conformance, real clients
+# build the guests, then run every test: unit, end to end, documentation, conformance, real clients, foreign tools
 test: build-guests
     #!/usr/bin/env bash
     set -euo pipefail
@@ -47,12 +47,18 @@ test: build-guests
     cargo test --workspace --doc
     just conformance
     just test-clients
+    just test-foreign
 
 # use a host with the official TypeScript, Python and Rust clients and the Inspector
 test-clients *CLIENTS: build-guests
     # The same selection as the tests have, so that dependencies are not built twice with other features.
     cargo build --workspace --bin cloister
     tests/clients/run "$@"
+
+# have another toolchain make a service, and use it (needs Node)
+test-foreign:
+    cargo build --workspace --bin cloister
+    tests/foreign/run
 
 # judge the host with the official conformance suite, all of it or some runs and scenarios
 conformance *ARGS: build-guests

@@ -486,3 +486,109 @@ async fn inspect_tells_what_a_component_offers() {
     assert!(first.starts_with("service `library`, sha256 "), "{first}");
     insta::assert_snapshot!(rest);
 }
+
+/// A component with a function that cannot be served, and the text beside it, which has mistakes.
+fn imperfect(folder: &Path) {
+    let wasm = wat::parse_str(
+        r#"(component
+            (core module $m
+              (func (export "f") (param i32) (result i32) (local.get 0))
+              (func (export "g") (param i32)))
+            (core instance $i (instantiate $m))
+            (type $s (stream u8))
+            (func (export "read") (param "v" $s) (canon lift (core func $i "g")))
+            (func (export "keep") (param "v" u32) (result u32) (canon lift (core func $i "f"))))"#,
+    );
+    fs::write(folder.join("mcp/odd.wasm"), wasm.unwrap()).unwrap();
+    let text = "package a:b; world w {
+        /// Keeps.\n /// @colour red\n /// @default v x\n /// @pattern v ^a\n /// @param w More.
+        export keep: func(v: u32) -> u32;
+        /// @scope a b\n /// @role c\n /// Goes.
+        export gone: func();
+    }";
+    fs::write(folder.join("mcp/odd.wit"), text).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_service_is_in_the_log_and_told_by_inspect() {
+    let folder = folder();
+    imperfect(folder.path());
+    let output = run(cloister(folder.path()).args(["inspect", "mcp/odd.wasm"])).await;
+    let (_, notes) = utf8(&output.stdout).split_once("to mend:\n").unwrap();
+    insta::assert_snapshot!(notes);
+
+    // The same in the log, and which names two services want: once, though more is put there later.
+    for service in ["alpha", "beta"] {
+        let path = folder.path().join(format!("mcp/{service}.wasm"));
+        fs::copy(component("guest_plain"), path).unwrap();
+    }
+    let mut command = cloister(folder.path());
+    let (mut host, banner) = start(command.args(["--listen", "127.0.0.1:0"])).await;
+    assert!(
+        banner.contains("alpha: alpha_greet, alpha_mirror, alpha_sum"),
+        "{banner}"
+    );
+    let library = folder.path().join("mcp/library.wasm");
+    fs::copy(component("guest_library"), &library).unwrap();
+    let mut log = String::new();
+    let mut lines = BufReader::new(host.stderr.take().unwrap()).lines();
+    let reading = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            log.push_str(&line);
+            log.push('\n');
+            if line.contains("serving service=library") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap();
+    for note in notes
+        .lines()
+        .filter(|note| !note.contains("has no description"))
+    {
+        assert!(log.contains(note.trim()), "{note}\n{log}");
+    }
+    let withdrawn = "several functions want to be the tool `greet`, so none is; they are called `alpha_greet`, `beta_greet`";
+    assert_eq!(log.matches(withdrawn).count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_manifest_can_be_begun_with_what_the_tags_say() {
+    let folder = folder();
+    fs::copy(
+        component("guest_plain"),
+        folder.path().join("mcp/plain.wasm"),
+    )
+    .unwrap();
+    let text = include_str!("guests/plain/wit/plain.wit")
+        .replace(
+            "  /// Mirrors",
+            "  /// @scope math:read\n  /// @scope math:add\n  /// Mirrors",
+        )
+        .replace(
+            "  /// Greets",
+            "  /// @permission org:a:b\n  /// @role org:c\n  /// Greets",
+        );
+    fs::write(folder.path().join("mcp/plain.wit"), text).unwrap();
+    let output = run(cloister(folder.path()).args(["inspect", "--stub", "mcp/plain.wasm"])).await;
+    let stub = utf8(&output.stdout).to_owned();
+    insta::assert_snapshot!(stub, @r#"
+    [tools.mirror]
+    scopes = ["math:read", "math:add"]
+
+    [tools.greet]
+    permissions = ["org:a:b"]
+    roles = ["org:c"]
+    "#);
+
+    // With it, what is stripped from the component restricts as before.
+    fs::remove_file(folder.path().join("mcp/plain.wit")).unwrap();
+    fs::write(folder.path().join("mcp/plain.toml"), &stub).unwrap();
+    let output = run(cloister(folder.path()).args(["inspect", "--stub", "mcp/plain.wasm"])).await;
+    assert_eq!(utf8(&output.stdout), stub);
+    let demo = run(cloister(folder.path()).args(["inspect", "--stub", "mcp/demo.wasm"])).await;
+    assert_eq!(
+        utf8(&demo.stdout),
+        "# nothing restricts the functions of `demo`\n"
+    );
+}

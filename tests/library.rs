@@ -256,7 +256,7 @@ fn tags_that_stand_where_they_cannot_are_told() {
         .replace("/// @completes book/title", "/// @completes book/page\n/// @completes about/title\n/// @completes review\n/// @completes review/book")
         .replace("/// @mime text/plain", "/// @mime plain\n/// @completes review/book")
         .replace("library://books/{title}", "library://books/{name}")
-        .replace("/// Everything about", "/// @uri library://about\n/// @schema {\"type\":\"object\",\"allOf\":[]}\n/// Everything about");
+        .replace("/// Everything about", "/// @uri library://about\n/// @schema {\"type\":\"object\",\"allOf\":[{}]}\n/// Everything about");
     insta::assert_snapshot!(notes(&wit).join("\n"));
 }
 

@@ -34,3 +34,4 @@ mod tags; // what authors say beyond types
 mod tools; // what a tool looks like from outside, and calling it
 mod types; // every WIT type, and what callers may make of it
 mod waiting; // asynchronous functions
+mod words; // texts, which of them count, and what they restrict

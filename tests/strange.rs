@@ -13,7 +13,10 @@ fn component(exports: &str) -> Vec<u8> {
         r#"(component
             (core module $m
               (func (export "add-one") (param i32) (result i32)
-                (i32.add (local.get 0) (i32.const 1))))
+                (i32.add (local.get 0) (i32.const 1)))
+              (func (export "add") (param i32 i32) (result i32)
+                (i32.add (local.get 0) (local.get 1)))
+              (func (export "start") (param i32 i32 i32 i32)))
             (core instance $i (instantiate $m))
             (func $add-one (param "ref" u32) (result u32)
               (canon lift (core func $i "add-one")))
@@ -39,6 +42,77 @@ async fn a_bare_function_whose_parameter_is_a_keyword() {
 }
 
 #[tokio::test]
+async fn parameters_that_are_keywords_elsewhere() {
+    let host = serving(component(
+        r#"(func $add (param "private" u32) (param "all" u32) (result u32)
+             (canon lift (core func $i "add")))
+           (export "add" (func $add))"#,
+    ))
+    .await;
+    let sum = host
+        .call(None, "add", json!({ "private": 1, "all": 2 }))
+        .await;
+    assert_eq!(sum["structuredContent"], json!({ "result": 3 }));
+}
+
+#[tokio::test]
+async fn functions_of_one_name_have_the_words_of_their_own_interfaces() {
+    let host = TestHost::serving(&[]).await;
+    let text = "package acme:sums@1.0.0;
+        interface one { /// In one.\n add-one: func(ref: u32) -> u32; }
+        interface two { /// In two.\n /// @param ref From here.\n add-one: func(ref: u32) -> u32; }";
+    fs::write(host.file("strange.wit"), text).unwrap();
+    let wasm = component(
+        r#"(instance $sums (export "add-one" (func $add-one)))
+           (export "acme:sums/one@1.0.0" (instance $sums))
+           (export "acme:sums/two@1.0.0" (instance $sums))"#,
+    );
+    fs::write(host.file("strange.wasm"), wasm).unwrap();
+    host.until(|names| names == ["one_addOne", "two_addOne"])
+        .await;
+    let list = host.send_modern(None, "tools/list", json!({})).await.json();
+    let tools = &list["result"]["tools"];
+    assert_eq!(tools[0]["description"], "In one.");
+    assert_eq!(tools[1]["description"], "In two.");
+    assert_eq!(
+        tools[1]["inputSchema"]["properties"]["ref"]["description"],
+        "From here."
+    );
+}
+
+/// Interfaces of one name in two packages cannot be told apart either.
+#[tokio::test]
+async fn functions_that_stay_alike_are_served_by_nobody() {
+    let host = serving(component(
+        r#"(instance $sums (export "add-one" (func $add-one)))
+           (export "acme:sums/one@1.0.0" (instance $sums))
+           (export "acme:sums/one@2.0.0" (instance $sums))
+           (export "add-more" (func $add-one))"#,
+    ))
+    .await;
+    assert_eq!(host.names(), ["addMore"]);
+}
+
+#[test]
+fn components_of_other_hosts_are_refused_by_name() {
+    for interface in [
+        "act:tools/tool-provider@0.1.0",
+        "wasmcp:mcp-v20250618/tools@0.1.0",
+    ] {
+        let wasm = component(&format!(
+            r#"(instance $tools (export "call-tool" (func $add-one)))
+               (export "{interface}" (instance $tools))
+               (export "add-one" (func $add-one))"#
+        ));
+        let cause = crate::words::inspected(&wasm, None).err().unwrap();
+        assert!(
+            cause.contains("made for another host") && cause.contains(interface),
+            "{cause}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn versions_and_several_interfaces_in_one_component() {
     let host = serving(component(
         r#"(instance $one (export "add-one" (func $add-one)))
@@ -48,8 +122,15 @@ async fn versions_and_several_interfaces_in_one_component() {
            (export "inline" (instance $one))"#,
     ))
     .await;
-    // One component cannot have a name twice; the first keeps it, and the log names the others.
-    assert_eq!(host.names(), ["addAll", "addOne"]);
+    // Nobody could tell which of three is meant by one name, so each has that of its interface, too.
+    assert_eq!(
+        host.names(),
+        ["addAll", "inline_addOne", "one_addOne", "two_addOne"]
+    );
+    for name in ["inline_addOne", "one_addOne", "two_addOne"] {
+        let sum = host.call(None, name, json!({ "ref": 1 })).await;
+        assert_eq!(sum["structuredContent"], json!({ "result": 2 }));
+    }
     let sum = host.call(None, "addAll", json!({ "ref": 1 })).await;
     assert_eq!(sum["structuredContent"], json!({ "result": 2 }));
 }
@@ -76,6 +157,12 @@ async fn what_toolchains_leave_behind_is_no_tool() {
            (export "wasi:cli/run@0.2.6" (instance $leftover))
            (instance $init (export "init" (func $add-one)))
            (export "exports" (instance $init))
+           (instance $handler (export "handle" (func $add-one)))
+           (export "wasi:http/incoming-handler@0.2.6" (instance $handler))
+           (export "acme:http/incoming-handler@0.1.0" (instance $handler))
+           (func $init-script (param "shim" u32) (param "script" u32) (param "entry-path" u32) (param "disable-gc" u32)
+             (canon lift (core func $i "start")))
+           (export "init" (func $init-script))
            (export "add-one" (func $add-one))"#,
     ))
     .await;

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::harness::{TestHost, component, text};
+use crate::words::with_section;
 
 /// The WIT of the plain service with other words.
 fn words(sum: &str) -> String {
@@ -152,29 +153,6 @@ async fn a_manifest_spells_the_names() {
         .await;
 }
 
-/// The component with a custom section at its end.
-fn with_section(component: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
-    fn number(mut value: usize, out: &mut Vec<u8>) {
-        loop {
-            let low = u8::try_from(value & 0x7f).unwrap();
-            value >>= 7;
-            out.push(if value == 0 { low } else { low | 0x80 });
-            if value == 0 {
-                return;
-            }
-        }
-    }
-    let mut content = Vec::new();
-    number(name.len(), &mut content);
-    content.extend(name.as_bytes());
-    content.extend(data);
-    let mut out = component.to_vec();
-    out.push(0);
-    number(content.len(), &mut out);
-    out.extend(content);
-    out
-}
-
 /// The description of `sum` in a component.
 async fn described(component: &[u8], sidecar: Option<&str>) -> Value {
     let host = TestHost::serving(&[]).await;
@@ -268,5 +246,151 @@ async fn bytes_of_a_media_type_are_content() {
         assert!(tool.get("outputSchema").is_none(), "{media}");
         let result = host.call(None, "echoBytes", json!({ "v": "iVA=" })).await;
         assert_eq!(result, json!({ "content": [block] }), "{media}");
+    }
+}
+
+#[tokio::test]
+async fn cases_flags_and_formats_are_as_their_author_says() {
+    let host = TestHost::serving(&[]).await;
+    let wit = include_str!("guests/types/wit/types.wit")
+        .replace("    can-read,\n", "    /// @name READ\n    can-read,\n")
+        .replace(
+            "    circle(f32),\n",
+            "    /// @name round one\n    circle(f32),\n",
+        )
+        .replace("    info,\n", "    /// @name note\n    info,\n")
+        .replace(
+            "  echo-string: func(",
+            "  /// @format v date\n  echo-string: func(",
+        );
+    fs::write(host.file("types.wit"), wit).unwrap();
+    host.put("types", "guest_types");
+    host.until(|names| names.contains(&"echoShape".to_owned()))
+        .await;
+    for (tool, sent, returned) in [
+        (
+            "echoAccess",
+            json!(["READ", "can-write"]),
+            json!(["READ", "canWrite"]),
+        ),
+        ("echoAccess", json!({ "can_read": true }), json!(["READ"])),
+        (
+            "echoAccess",
+            json!("READ,canDelete"),
+            json!(["READ", "canDelete"]),
+        ),
+        (
+            "echoShape",
+            json!({ "tag": "round one", "val": 1.5 }),
+            json!({ "tag": "round one", "val": 1.5 }),
+        ),
+        (
+            "echoShape",
+            json!({ "circle": 1.5 }),
+            json!({ "tag": "round one", "val": 1.5 }),
+        ),
+        ("echoLogLevel", json!("note"), json!("note")),
+        ("echoLogLevel", json!("info"), json!("note")),
+        ("echoString", json!("2026-07-28"), json!("2026-07-28")),
+    ] {
+        let result = host.call(None, tool, json!({ "v": sent })).await;
+        assert_eq!(
+            result["structuredContent"],
+            json!({ "result": returned }),
+            "{tool}"
+        );
+    }
+    for (tool, sent, refused) in [
+        (
+            "echoAccess",
+            json!(["read"]),
+            "/v/0: expected one of \"READ\", \"canWrite\", \"canDelete\"; got \"read\" (did you mean \"READ\"?)",
+        ),
+        (
+            "echoLogLevel",
+            json!("Note"),
+            "/v: expected one of \"debugLow\", \"note\", \"errorHigh\"; got \"Note\" (did you mean \"note\"?)",
+        ),
+        (
+            "echoString",
+            json!("tomorrow"),
+            "/v: expected a date, such as 2026-07-28; got \"tomorrow\"",
+        ),
+    ] {
+        let result = host.call(None, tool, json!({ "v": sent })).await;
+        assert_eq!(text(&result).lines().nth(1), Some(refused), "{tool}");
+    }
+    let property = |tool: &Value| tool["inputSchema"]["properties"]["v"].clone();
+    let access = listed(&host, "2025-11-25", "echoAccess").await;
+    assert_eq!(
+        property(&access)["items"]["enum"],
+        json!(["READ", "canWrite", "canDelete"])
+    );
+    let string = listed(&host, "2025-11-25", "echoString").await;
+    assert_eq!(property(&string)["format"], "date");
+}
+
+#[tokio::test]
+async fn rules_of_an_alias_hold_wherever_it_is_used() {
+    let host = TestHost::serving(&[]).await;
+    // The alias has the rules, an option has the alias, and another alias has that.
+    let wit = include_str!("guests/types/wit/types.wit")
+        .replace(
+            "  /// Another name of an option.\n  type maybe-number = option<u32>;",
+            "  /// @default 5\n  /// @max 9\n  type limit = u32;\n  type maybe-number = option<limit>;",
+        )
+        .replace(
+            "func(v: option<option<u32>>) -> option<option<u32>>;\n  echo-option-of-option-of-option",
+            "func(v: option<option<limit>>) -> option<option<u32>>;\n  echo-option-of-option-of-option",
+        )
+        .replace("  echo-u32: func(v: u32)", "  /// @default v 10\n  echo-u32: func(v: limit)");
+    fs::write(host.file("types.wit"), wit).unwrap();
+    host.put("types", "guest_types");
+    host.until(|names| names.contains(&"echoU32".to_owned()))
+        .await;
+    let schema = async |tool: &str| {
+        listed(&host, "2025-11-25", tool).await["inputSchema"]["properties"]["v"].clone()
+    };
+    let maybe = schema("echoMaybeNumber").await;
+    assert_eq!(
+        (&maybe["default"], &maybe["maximum"]),
+        (&json!(5), &json!(9))
+    );
+    let nested = schema("echoOptionOfOption").await;
+    assert_eq!(nested["default"], json!({ "some": 5 }));
+    assert!(nested.get("maximum").is_none(), "{nested}");
+    assert_eq!(nested["properties"]["some"]["anyOf"][0]["maximum"], 9);
+    // What a parameter says over its alias has to agree with it.
+    assert_eq!(schema("echoU32").await["default"], 5);
+
+    for (tool, sent, returned) in [
+        ("echoMaybeNumber", json!({}), json!(5)),
+        ("echoMaybeNumber", json!({ "v": 9 }), json!(9)),
+        ("echoU32", json!({}), json!(5)),
+        ("echoOptionOfOption", json!({}), json!({ "some": 5 })),
+        (
+            "echoOptionOfOption",
+            json!({ "v": { "some": null } }),
+            json!({ "some": null }),
+        ),
+    ] {
+        let result = host.call(None, tool, sent).await;
+        assert_eq!(
+            result["structuredContent"],
+            json!({ "result": returned }),
+            "{tool}"
+        );
+    }
+    for (tool, sent) in [
+        ("echoMaybeNumber", json!({ "v": 10 })),
+        ("echoU32", json!({ "v": 10 })),
+        ("echoOptionOfOption", json!({ "v": { "some": 10 } })),
+    ] {
+        let result = host.call(None, tool, sent).await;
+        assert_eq!(result["isError"], true, "{tool}");
+        assert!(
+            text(&result).contains("expected at most 9; got 10"),
+            "{tool}"
+        );
     }
 }

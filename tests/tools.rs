@@ -164,6 +164,169 @@ async fn the_same_name_in_two_services_is_served_bare_by_neither() {
 }
 
 #[tokio::test]
+async fn a_tool_is_found_by_the_other_spellings_of_its_name() {
+    let host = TestHost::serving(&[("demo", "cloister_demo"), ("plain", "guest_plain")]).await;
+    let token = host.token("user_ada");
+    for name in ["getUserProfile", "get_user_profile", "get-user-profile"] {
+        let profile = host.call(Some(&token), name, json!({})).await;
+        assert_eq!(profile["structuredContent"]["userId"], "user_ada", "{name}");
+        let params = json!({ "name": name, "arguments": {} });
+        let modern = host.send_modern(Some(&token), "tools/call", params).await;
+        assert_eq!(modern.status, 200, "{name}: {}", modern.text);
+    }
+    for name in [
+        "GetUserProfile",
+        "getuserprofile",
+        "get user profile",
+        "get-userProfile",
+    ] {
+        let reply = host
+            .send(Some(&token), &crate::harness::call(1, name, json!({})))
+            .await;
+        assert_eq!(reply.json()["error"]["code"], -32602, "{name}");
+    }
+    // The header says what the body says, letter for letter.
+    let (mut headers, body) = crate::harness::modern(
+        "tools/call",
+        json!({ "name": "get_user_profile", "arguments": {} }),
+    );
+    headers.retain(|(name, _)| *name != "mcp-name");
+    headers.push(("mcp-name", "getUserProfile".to_owned()));
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect();
+    let reply = host
+        .send_with(Some(&token), &headers, body.to_string())
+        .await;
+    assert_eq!(reply.status, 400, "{}", reply.text);
+}
+
+#[tokio::test]
+async fn a_name_that_was_withdrawn_is_withdrawn_in_every_spelling() {
+    let host = TestHost::serving(&[]).await;
+    // One that has another name would be found by this one in WIT, were it not in dispute.
+    let text = include_str!("guests/plain/wit/plain.wit").replace(
+        "  /// Greets, from",
+        "  /// @name hello\n  /// Greets, from",
+    );
+    std::fs::write(host.file("gamma.wit"), text).unwrap();
+    for service in ["alpha", "beta", "gamma"] {
+        host.put(service, "guest_plain");
+    }
+    host.until(|names| names.len() == 9).await;
+    assert!(
+        host.names().contains(&"hello".to_owned()),
+        "{:?}",
+        host.names()
+    );
+    for name in ["greet", "Greet", "GREET", "gre-et"] {
+        let reply = host
+            .send(None, &crate::harness::call(1, name, json!({ "name": "x" })))
+            .await;
+        let error = &reply.json()["error"];
+        assert_eq!(error["code"], -32602, "{name}");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.ends_with("call `alpha_greet` or `beta_greet`"),
+            "{message}"
+        );
+    }
+    let greeted = host.call(None, "alpha_greet", json!({ "name": "x" })).await;
+    assert!(greeted["isError"].is_null());
+}
+
+/// Fifty services whose names and tools are made of few words, so that most of them clash.
+fn clashing() -> Vec<(String, Vec<u8>)> {
+    const WORDS: [&str; 8] = ["a", "b", "a-b", "b-a", "ab", "a1", "a-1", "b-a-b"];
+    const PREFIXES: [&str; 5] = ["a", "b", "a_b", "B", "s"];
+    let service = |number: usize| {
+        let name = match number / 5 {
+            0 => PREFIXES[number % 5].to_owned(),
+            times => format!("{}_{}", PREFIXES[number % 5], "a".repeat(times)),
+        };
+        let words = (0..8).filter(|word| number * 37 % 251 >> word & 1 == 1 || *word == number % 8);
+        let functions: String = words
+            .map(|word| format!("(export \"{}\" (func $f))", WORDS[word]))
+            .collect::<Vec<_>>()
+            .concat();
+        let wasm = wat::parse_str(format!(
+            r#"(component
+                (core module $m (func (export "f") (param i32) (result i32) (local.get 0)))
+                (core instance $i (instantiate $m))
+                (func $f (param "v" u32) (result u32) (canon lift (core func $i "f")))
+                {functions})"#
+        ));
+        (name, wasm.unwrap())
+    };
+    (0..50).map(service).collect()
+}
+
+/// All pages of the list of tools, byte for byte, and who is called when a name that is in dispute is.
+async fn listed(host: &TestHost) -> Vec<String> {
+    let mut pages = Vec::new();
+    let mut cursor = serde_json::Value::Null;
+    loop {
+        let params = match &cursor {
+            serde_json::Value::Null => json!({}),
+            cursor => json!({ "cursor": cursor }),
+        };
+        let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params });
+        let reply = host.send(None, &list).await;
+        cursor = reply.json()["result"]["nextCursor"].clone();
+        pages.push(reply.text);
+        if cursor.is_null() {
+            break;
+        }
+    }
+    for name in ["a", "ab", "a_b", "A", "b_a"] {
+        let called = crate::harness::call(1, name, json!({ "v": 1 }));
+        pages.push(host.send(None, &called).await.text);
+    }
+    pages
+}
+
+#[tokio::test]
+async fn whatever_the_order_in_which_services_come_and_go_the_list_is_the_same() {
+    let services = clashing();
+    let mut lists = Vec::new();
+    for seed in [1_usize, 7, 23] {
+        let host = TestHost::serving(&[]).await;
+        let mut order: Vec<usize> = (0..services.len()).collect();
+        for index in (1..order.len()).rev() {
+            order.swap(index, (index * 7919 + seed * 104_729) % (index + 1));
+        }
+        let put = |service: usize| {
+            let (name, wasm) = &services[service];
+            std::fs::write(host.file(&format!(".{name}.new")), wasm).unwrap();
+            let place = host.file(&format!("{name}.wasm"));
+            std::fs::rename(host.file(&format!(".{name}.new")), place).unwrap();
+        };
+        let count = async |count: usize| {
+            host.until_catalog(|catalog| catalog.services().count() == count)
+                .await
+        };
+        // Some come, some of those go, and all come in the end.
+        let (first, rest) = order.split_at(20);
+        first.iter().for_each(|service| put(*service));
+        count(20).await;
+        for service in &first[..10] {
+            let (name, _) = &services[*service];
+            std::fs::remove_file(host.file(&format!("{name}.wasm"))).unwrap();
+        }
+        count(10).await;
+        rest.iter()
+            .chain(&first[..10])
+            .for_each(|service| put(*service));
+        count(50).await;
+        lists.push(listed(&host).await);
+    }
+    assert!(lists[0].len() >= 6 && lists[0][0].contains("\"tools\":["));
+    assert_eq!(lists[0], lists[1]);
+    assert_eq!(lists[0], lists[2]);
+}
+
+#[tokio::test]
 async fn the_service_of_the_readme_is_what_it_says() {
     let readme = include_str!("../README.md");
     for file in [

@@ -12,19 +12,20 @@ mod prompt;
 mod resource;
 mod tool;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use names::Wish;
+use names::{Form, Wish};
 use tokio::sync::watch;
 
 use crate::digest::Digest;
+use crate::value::NameCase;
 pub use address::{Address, InvalidAddress, LONGEST_ADDRESS, Template};
 pub use completion::{Completers, Completion};
 pub use function::{Function, Icon, Service};
-pub use names::LONGEST_NAME;
+pub use names::{LONGEST_NAME, Withdrawn, fit, folded};
 pub use prompt::{Argument, Prompt};
 pub use resource::Resource;
 pub use tool::{Annotations, Tool};
@@ -62,8 +63,10 @@ pub struct Lists {
 struct Named<T> {
     /// By name, which is also the order of every list.
     served: BTreeMap<String, Arc<T>>,
-    /// Names that more than one service wanted, and what each got instead.
-    withdrawn: BTreeMap<String, Vec<String>>,
+    /// What else callers may write for these names: each in kebab, snake and camel case.
+    spellings: HashMap<String, Arc<T>>,
+    /// Names that more than one function wanted, without what models get wrong.
+    withdrawn: BTreeMap<String, Withdrawn>,
 }
 
 /// A resource that was found, and what its variables are.
@@ -93,7 +96,7 @@ pub enum Unknown {
         /// The name that was asked for.
         name: String,
         /// The names that are served instead.
-        instead: Vec<String>,
+        instead: BTreeSet<String>,
     },
     /// No resource is read there.
     #[error(
@@ -279,6 +282,15 @@ impl Catalog {
             .ok_or_else(|| Unknown::Address(short(uri, LONGEST_ADDRESS)))
     }
 
+    /// The names that several tools or prompts wanted and none got.
+    pub fn withdrawn(&self) -> impl Iterator<Item = (Kind, &Withdrawn)> {
+        let tools = self.tools.withdrawn.values();
+        let prompts = self.prompts.withdrawn.values();
+        tools
+            .map(|it| (Kind::Tool, it))
+            .chain(prompts.map(|it| (Kind::Prompt, it)))
+    }
+
     /// The addresses that several functions wanted and none got, with those functions.
     pub fn contested(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.contested
@@ -291,6 +303,7 @@ impl<T> Default for Named<T> {
     fn default() -> Self {
         Self {
             served: BTreeMap::new(),
+            spellings: HashMap::new(),
             withdrawn: BTreeMap::new(),
         }
     }
@@ -310,7 +323,9 @@ impl<T: Entry> Named<T> {
             })
             .collect();
         let given = names::name(&wishes);
+        let spellings = spellings(&entries, &given);
         Self {
+            spellings,
             served: given
                 .names
                 .into_iter()
@@ -321,24 +336,65 @@ impl<T: Entry> Named<T> {
     }
 
     fn get(&self, name: &str, kind: Kind) -> Result<&Arc<T>, Unknown> {
-        self.served
-            .get(name)
-            .ok_or_else(|| match self.withdrawn.get(name) {
-                Some(instead) => Unknown::Withdrawn {
+        let found = self.served.get(name).or_else(|| self.spellings.get(name));
+        found.ok_or_else(|| {
+            // Whoever asks may choose how long the name is.
+            let withdrawn = (name.len() <= LONGEST_NAME).then(|| self.withdrawn.get(&folded(name)));
+            match withdrawn.flatten() {
+                Some(withdrawn) => Unknown::Withdrawn {
                     kind,
                     name: name.to_owned(),
-                    instead: instead.clone(),
+                    instead: withdrawn.instead.clone(),
                 },
                 None => Unknown::Name {
                     kind,
                     name: short(name, LONGEST_NAME),
                 },
-            })
+            }
+        })
     }
 
     fn is_listed_like(&self, other: &Self) -> bool {
         is_listed_like(&self.served, &other.served)
     }
+}
+
+/// What else callers may write for the names that were given. A spelling that could mean another
+/// entry, or a name that was withdrawn, means nothing.
+fn spellings<T: Entry>(entries: &[&Arc<T>], given: &names::Given) -> HashMap<String, Arc<T>> {
+    let others: Vec<Vec<String>> = entries
+        .iter()
+        .zip(&given.forms)
+        .map(|(entry, form)| {
+            let function = entry.function();
+            let spelled = [NameCase::Camel, NameCase::Snake, NameCase::Kebab]
+                .map(|case| case.of(&function.wit));
+            match form {
+                Form::Bare => spelled.into(),
+                Form::Prefixed => spelled
+                    .map(|spelled| format!("{}_{spelled}", function.service))
+                    .into(),
+                Form::Hashed(_) => Vec::new(),
+            }
+        })
+        .collect();
+    let mut owners: HashMap<String, BTreeSet<usize>> = HashMap::new();
+    for (index, (name, others)) in given.names.iter().zip(&others).enumerate() {
+        for spelling in others.iter().chain([name]) {
+            owners.entry(folded(spelling)).or_default().insert(index);
+        }
+    }
+    let mut spellings = HashMap::new();
+    for (entry, others) in entries.iter().zip(others) {
+        for spelling in others {
+            let alike = folded(&spelling);
+            let is_own = owners.get(&alike).is_some_and(|owners| owners.len() == 1);
+            if is_own && !given.withdrawn.contains_key(&alike) {
+                spellings.insert(spelling, Arc::clone(entry));
+            }
+        }
+    }
+    spellings
 }
 
 /// What stands in a list.
@@ -381,7 +437,7 @@ fn short(text: &str, longest: usize) -> String {
     }
 }
 
-fn list(names: &[String]) -> String {
+fn list(names: &BTreeSet<String>) -> String {
     names
         .iter()
         .map(|name| format!("`{name}`"))

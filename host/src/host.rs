@@ -151,6 +151,7 @@ impl Host {
                     .chain([&config.mcp_dir])
                     .cloned()
                     .collect(),
+                production: config.production,
             },
             compiler,
             publisher,

@@ -4,9 +4,13 @@
 //! was served before is served on, and the reason is reported once. This is the only writer of the
 //! catalog.
 
+mod about;
 mod describe;
 mod folder;
+mod leftovers;
 mod manifest;
+mod naming;
+mod notes;
 mod offers;
 mod package_docs;
 mod requirement;
@@ -15,6 +19,7 @@ mod shapes;
 mod tags;
 mod text;
 mod watch;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -25,9 +30,9 @@ use tokio::sync::{Semaphore, watch as channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::catalog::{Publisher, Service};
+use crate::catalog::{Catalog, Publisher, Service};
 use crate::sandbox::{Compiler, Limits};
-use describe::Described;
+use describe::{Described, Terms};
 pub use folder::Contents;
 use folder::{Found, Stamp};
 use manifest::Manifest;
@@ -55,6 +60,8 @@ pub struct Settings {
     pub ceiling: Limits,
     /// Folders that are the host's own, and that no manifest can grant.
     pub own: Vec<PathBuf>,
+    /// Whether nothing is served that may have lost what restricts it.
+    pub production: bool,
 }
 
 impl Settings {
@@ -65,6 +72,7 @@ impl Settings {
             limits: Limits::default(),
             ceiling: Limits::CEILING,
             own: Vec::new(),
+            production: false,
         }
     }
 }
@@ -80,8 +88,8 @@ pub struct Reload {
     loads: JoinSet<Loaded>,
     seen: HashMap<Arc<str>, Seen>,
     served: BTreeMap<Arc<str>, Arc<Service>>,
-    /// Addresses of which was reported that several functions want them.
-    contested: BTreeSet<String>,
+    /// What was reported of names and addresses that several functions want.
+    disputes: BTreeSet<String>,
     first_pass: channel::Sender<bool>,
 }
 
@@ -122,7 +130,7 @@ impl Reload {
             loads: JoinSet::new(),
             seen: HashMap::new(),
             served: BTreeMap::new(),
-            contested: BTreeSet::new(),
+            disputes: BTreeSet::new(),
             first_pass: channel::Sender::new(false),
         }
     }
@@ -253,7 +261,7 @@ impl Reload {
         }
         let name = loaded.name;
         match loaded.result {
-            Ok(Described { service, notes }) => {
+            Ok(Described { service, notes, .. }) => {
                 seen.state = State::Done;
                 for note in notes {
                     tracing::warn!(service = %name, "{note}");
@@ -281,17 +289,11 @@ impl Reload {
 
     fn publish(&mut self) {
         let catalog = self.publisher.publish(self.served.clone());
-        for (address, rivals) in catalog.contested() {
-            if !self.contested.contains(address) {
-                tracing::warn!(
-                    address,
-                    "several functions want one address, so none of them has it: {}",
-                    rivals.join(", ")
-                );
-            }
+        let disputes: BTreeSet<String> = disputes(&catalog).collect();
+        for dispute in disputes.difference(&self.disputes) {
+            tracing::warn!("{dispute}");
         }
-        let contested = catalog.contested().map(|(address, _)| address.to_owned());
-        self.contested = contested.collect();
+        self.disputes = disputes;
         tracing::debug!(
             generation = catalog.generation(),
             tools = catalog.tools().count(),
@@ -310,20 +312,64 @@ impl Reload {
     }
 }
 
+/// As many names are told in one line.
+const NAMED: usize = 24;
+
+/// What several functions want and none has, a line each.
+fn disputes(catalog: &Catalog) -> impl Iterator<Item = String> {
+    let quoted = |names: &BTreeSet<String>| {
+        let some: Vec<String> = names
+            .iter()
+            .take(NAMED)
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let more = match names.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} others"),
+        };
+        some.join(", ") + &more
+    };
+    let names = catalog.withdrawn().map(move |(kind, withdrawn)| {
+        format!(
+            "several functions want to be the {kind} {}, so none is; they are called {}",
+            quoted(&withdrawn.names),
+            quoted(&withdrawn.instead)
+        )
+    });
+    let addresses = catalog.contested().map(|(address, rivals)| {
+        format!(
+            "several functions want the address `{address}`, so none has it: {}",
+            rivals.join(", ")
+        )
+    });
+    names.chain(addresses)
+}
+
 /// What a component would be served as.
 pub struct Inspection {
     /// The service with its tools.
     pub service: Service,
     /// What is left out or looks like a mistake, a line each.
     pub notes: Vec<String>,
+    /// How many types, fields and cases were read for it, in the component and in its texts.
+    pub work: u32,
+}
+
+impl From<Described> for Inspection {
+    fn from(described: Described) -> Self {
+        Self {
+            service: described.service,
+            notes: described.notes,
+            work: described.work,
+        }
+    }
 }
 
 /// Describes one component without serving it.
 pub fn inspect(path: &Path, compiler: &Compiler) -> Result<Inspection, String> {
     let (name, file) =
         Found::at(path).ok_or("there is no such file, or its name does not end in `.wasm`")?;
-    let Described { service, notes } = load(compiler, &name, &file, &Settings::unserved())?;
-    Ok(Inspection { service, notes })
+    load(compiler, &name, &file, &Settings::unserved()).map(Inspection::from)
 }
 
 /// Describes one component whose files are in memory.
@@ -332,9 +378,8 @@ pub fn inspect_contents(
     contents: &Contents,
     compiler: &Compiler,
 ) -> Result<Inspection, String> {
-    let Described { service, notes } =
-        understand(compiler, &Arc::from(name), contents, &Settings::unserved())?;
-    Ok(Inspection { service, notes })
+    let settings = Settings::unserved();
+    understand(compiler, &Arc::from(name), contents, &settings).map(Inspection::from)
 }
 
 async fn sleep_until(at: Option<Instant>) {
@@ -377,7 +422,11 @@ fn understand(
         .limits
         .over(settings.limits, &settings.ceiling)
         .map_err(|cause| format!("in its manifest, {cause}"))?;
-    describe::describe(name, contents, &manifest, &program, limits)
+    let terms = Terms {
+        limits,
+        production: settings.production,
+    };
+    describe::describe(name, contents, &manifest, &program, &terms)
         .map_err(|cause| cause.to_string())
 }
 

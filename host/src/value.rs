@@ -5,6 +5,7 @@
 //! same [`Shape`], so they cannot disagree. This module knows JSON and component values; it does
 //! not know MCP, HTTP, or where a shape's documentation came from.
 
+mod authored;
 pub mod content;
 mod decode;
 mod encode;
@@ -25,7 +26,7 @@ pub use content::Native;
 pub use encode::{Encoded, NotEncoded};
 pub use mirror::Mirrored;
 pub use mistakes::{Mistake, NotDecoded};
-pub use names::{Clash, NameCase, Named, Scope};
+pub use names::{Clash, LONGEST as LONGEST_NAME, NameCase, Named, Scope, is_key, is_label};
 pub use rules::{InvalidRule, Rules};
 pub use shape::{Answer, Case, Kind, Member, Shape};
 pub use signature::{NotPublishable, Signature, is_media_type};

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloister::value::{Answer, Kind, Member, NameCase, Scope, Shape, Signature};
@@ -52,7 +53,7 @@ fn measure(document: &Document) {
         let mut copies = vec![values.clone(); runs];
         encode = encode.min(timed(runs, || {
             let values = copies.pop().unwrap_or_default();
-            drop(black_box(signature.encode(black_box(values))));
+            drop(black_box(signature.encode(black_box(values), usize::MAX)));
         }));
     }
 
@@ -80,14 +81,14 @@ fn as_f64(number: usize) -> f64 {
 }
 
 fn documents() -> Vec<Document> {
-    let list = |kind: Kind| Kind::List(Box::new(kind.into()));
-    let record = Kind::Record(members([
+    let list = |kind: Kind| Kind::List(Arc::new(kind.into()));
+    let record = Kind::Record(Arc::new(members([
         ("id", Kind::U32),
         ("display-name", Kind::String),
         ("is-active", Kind::Bool),
         ("score", Kind::F64),
         ("tags", list(Kind::String)),
-    ]));
+    ])));
     vec![
         Document {
             name: "records",

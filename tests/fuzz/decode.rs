@@ -69,7 +69,7 @@ fn wrapped(text: &str) -> String {
 
 fn check(signature: &Signature, values: Vec<Val>) {
     let encoded = signature
-        .encode(values.clone())
+        .encode(values.clone(), usize::MAX)
         .expect("a value of the type encodes");
     let Encoded::Value { structured, .. } = encoded else {
         panic!("a function that returns a value has one");

@@ -29,27 +29,46 @@ pub fn describe(bytes: &[u8]) -> Outcome {
     let mut source = Source::new(bytes);
     let kind = source.byte() % 5;
     let base = |which: u8| COMPONENTS[usize::from(which) % 2].clone();
-    let contents = match kind {
-        0 => Contents::new(source.rest().to_vec(), None, None),
+    let files = match kind {
+        0 => Files::of(source.rest().to_vec()),
         1 => {
             let wasm = base(source.byte());
-            Contents::new(wasm, Some(source.rest().to_vec()), None)
+            Files {
+                sidecar: Some(source.rest().to_vec()),
+                ..Files::of(wasm)
+            }
         }
         2 => {
             let wasm = base(source.byte());
-            Contents::new(
-                with_section(&wasm, "cloister:wit", source.rest()),
-                None,
-                None,
-            )
+            Files::of(with_section(&wasm, "cloister:wit", source.rest()))
         }
         3 => {
             let wasm = base(source.byte());
-            Contents::new(wasm, None, Some(source.rest().to_vec()))
+            Files {
+                manifest: Some(source.rest().to_vec()),
+                ..Files::of(wasm)
+            }
         }
-        _ => Contents::new(edited(&mut source), None, None),
+        _ => Files::of(edited(&mut source)),
     };
-    on_a_host_thread(|| outcome(&contents))
+    on_a_host_thread(|| outcome(files))
+}
+
+/// What lies in the folder.
+struct Files {
+    wasm: Vec<u8>,
+    sidecar: Option<Vec<u8>>,
+    manifest: Option<Vec<u8>>,
+}
+
+impl Files {
+    fn of(wasm: Vec<u8>) -> Self {
+        Self {
+            wasm,
+            sidecar: None,
+            manifest: None,
+        }
+    }
 }
 
 /// Inputs to begin from: a component, the words for one, and a manifest.
@@ -66,31 +85,47 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn outcome(contents: &Contents) -> Outcome {
+/// The largest schema that is published, in bytes.
+const LARGEST_SCHEMA: usize = 256 << 10;
+
+/// How many types, fields and cases may be read for each byte of the files, and for none of them. Every
+/// definition is read once, and takes a few bytes at least.
+const WORK_PER_BYTE: usize = 2;
+
+fn outcome(files: Files) -> Outcome {
     // It holds a pool of memory, so all inputs share one.
     static COMPILER: LazyLock<Compiler> =
         LazyLock::new(|| Compiler::for_inspection().expect("an engine"));
-    match inspect_contents("fuzz", contents, &COMPILER) {
+    let size = files.wasm.len() + files.sidecar.as_ref().map_or(0, Vec::len);
+    let contents = Contents::new(files.wasm, files.sidecar, files.manifest);
+    match inspect_contents("fuzz", &contents, &COMPILER) {
         Err(cause) => {
             assert!(!cause.is_empty(), "a refusal says why");
             Outcome::Refused(cause)
         }
-        Ok(Inspection { service, notes }) => {
+        Ok(Inspection {
+            service,
+            notes,
+            work,
+        }) => {
             let offers = [
                 service.tools.len(),
                 service.prompts.len(),
                 service.resources.len(),
             ];
             assert_ne!(offers, [0, 0, 0], "a service offers something");
+            assert!(
+                work as usize <= size * WORK_PER_BYTE,
+                "{work} for {size} bytes"
+            );
+            assert!(notes.len() <= 101 && notes.iter().all(|note| note.len() < 1_000));
             for tool in &service.tools {
                 let schemas = [
                     Some(tool.function.signature.input_schema()),
                     tool.function.signature.output_schema(),
                 ];
                 for schema in schemas.into_iter().flatten() {
-                    let schema: Value =
-                        serde_json::from_str(schema.get()).expect("a schema is JSON");
-                    assert_eq!(schema["type"], "object", "{schema}");
+                    check(schema.get());
                 }
             }
             Outcome::Described {
@@ -98,6 +133,33 @@ fn outcome(contents: &Contents) -> Outcome {
                 notes,
             }
         }
+    }
+}
+
+/// What clients demand of a schema: one that is wrong can cost them the whole list.
+fn check(text: &str) {
+    assert!(text.len() <= LARGEST_SCHEMA, "{} bytes", text.len());
+    let schema: Value = serde_json::from_str(text).expect("a schema is JSON");
+    assert_eq!(schema["type"], "object", "{schema}");
+    if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
+        panic!("{error}: {schema}");
+    }
+    patterns(&schema);
+}
+
+/// Every pattern is a regular expression of ECMA-262.
+fn patterns(schema: &Value) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(pattern) = members.get("pattern").and_then(Value::as_str)
+                && let Err(cause) = regress::Regex::with_flags(pattern, "u")
+            {
+                panic!("{pattern}: {cause}");
+            }
+            members.values().for_each(patterns);
+        }
+        Value::Array(items) => items.iter().for_each(patterns),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -152,9 +214,10 @@ mod tests {
         let Outcome::Described { tools: 2, notes } = beside_the_world(&text) else {
             panic!("a service of two tools");
         };
-        // Those beyond the limit are told of, and that does not fill the log either.
-        assert_eq!(notes.len(), 101);
-        assert!(notes.last().unwrap().ends_with(" more"), "{notes:?}");
+        // What is beyond the limits is told of, and does not fill the log either.
+        let said = |what: &str| notes.iter().filter(|note| note.contains(what)).count();
+        assert!((1..4).contains(&said("at most 16 examples")), "{notes:?}");
+        assert_eq!(said("the first 16384 are read"), 1, "{notes:?}");
     }
 
     proptest! {

@@ -27,14 +27,14 @@ fn on_a_host_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// A few hundred cases, or as many as `PROPTEST_CASES` asks for. What fails is printed, not kept: it
+/// Some hundred cases, or as many as `PROPTEST_CASES` asks for. What fails is printed, not kept: it
 /// belongs into a test with a name.
 #[cfg(test)]
 fn config() -> proptest::test_runner::Config {
     let default = proptest::test_runner::Config::default();
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     proptest::test_runner::Config {
-        cases: if asked { default.cases } else { 300 },
+        cases: if asked { default.cases } else { 500 },
         failure_persistence: None,
         ..default
     }

@@ -1,5 +1,7 @@
 //! Any shape that a component could have, from bytes.
 
+use std::sync::Arc;
+
 use cloister::value::{Case, Kind, Member, NameCase, Rules, Scope, Shape};
 
 use crate::source::Source;
@@ -22,6 +24,7 @@ pub(crate) fn shape(source: &mut Source<'_>) -> Shape {
     Reader {
         source,
         left: MOST_TYPES,
+        room: Rules::ROOM,
     }
     .shape(0)
 }
@@ -29,6 +32,7 @@ pub(crate) fn shape(source: &mut Source<'_>) -> Shape {
 struct Reader<'s, 'a> {
     source: &'s mut Source<'a>,
     left: usize,
+    room: usize,
 }
 
 impl Reader<'_, '_> {
@@ -40,14 +44,14 @@ impl Reader<'_, '_> {
             for _ in 0..self.source.below(3) {
                 let tag = Rules::TAGS[self.source.below(Rules::TAGS.len())];
                 let value = String::from_utf8_lossy(self.source.some()).into_owned();
-                let _refused = shape.rules.add(tag, &value, &shape.kind);
+                let _refused = shape.rules.add(tag, &value, &shape.kind, &mut self.room);
             }
         }
         shape
     }
 
-    fn boxed(&mut self, depth: usize) -> Box<Shape> {
-        Box::new(self.shape(depth + 1))
+    fn inner(&mut self, depth: usize) -> Arc<Shape> {
+        Arc::new(self.shape(depth + 1))
     }
 
     fn kind(&mut self, depth: usize) -> Kind {
@@ -76,7 +80,7 @@ impl Reader<'_, '_> {
         }
         self.left -= 1;
         match choice - plain.len() {
-            0 => match self.boxed(depth) {
+            0 => match self.inner(depth) {
                 // WIT has one type for both.
                 item if matches!(item.kind, Kind::U8) => Kind::Bytes,
                 item => Kind::List(item),
@@ -86,7 +90,7 @@ impl Reader<'_, '_> {
                     255 => self.source.number(),
                     length => u32::from(length % 5),
                 };
-                Kind::FixedList(self.boxed(depth), length)
+                Kind::FixedList(self.inner(depth), length)
             }
             2 => Kind::Tuple(
                 (0..=self.source.below(4))
@@ -104,19 +108,23 @@ impl Reader<'_, '_> {
                         }
                     })
                     .collect();
-                Scope::new(members).map_or(Kind::Bool, Kind::Record)
+                Scope::new(members).map_or(Kind::Bool, |it| Kind::Record(Arc::new(it)))
             }
             4 => self
                 .cases(|reader| (reader.source.below(2) == 1).then(|| reader.shape(depth + 1)))
-                .map_or(Kind::Bool, Kind::Variant),
-            5 => self.cases(|_| None).map_or(Kind::Bool, Kind::Enum),
-            6 => self.cases(|_| None).map_or(Kind::Bool, Kind::Flags),
-            7 => Kind::Option(self.boxed(depth)),
+                .map_or(Kind::Bool, |it| Kind::Variant(Arc::new(it))),
+            5 => self
+                .cases(|_| None)
+                .map_or(Kind::Bool, |it| Kind::Enum(Arc::new(it))),
+            6 => self
+                .cases(|_| None)
+                .map_or(Kind::Bool, |it| Kind::Flags(Arc::new(it))),
+            7 => self.shape(depth + 1).optional().kind,
             8 => {
                 let sides = self.source.byte();
                 Kind::Result {
-                    ok: (sides & 1 != 0).then(|| self.boxed(depth)),
-                    err: (sides & 2 != 0).then(|| self.boxed(depth)),
+                    ok: (sides & 1 != 0).then(|| self.inner(depth)),
+                    err: (sides & 2 != 0).then(|| self.inner(depth)),
                 }
             }
             _ => {
@@ -131,7 +139,7 @@ impl Reader<'_, '_> {
                     Kind::U64,
                 ];
                 let key = keys[self.source.below(keys.len())].clone();
-                Kind::Map(Box::new(key.into()), self.boxed(depth))
+                Kind::Map(Arc::new(key.into()), self.inner(depth))
             }
         }
     }

@@ -382,7 +382,7 @@ mod tests {
                 .to_string();
             assert!(cause.contains(expected), "{text}: {cause}");
         }
-        let optional = of([("a", Kind::Option(Box::new(Kind::String.into())))]);
+        let optional = of([("a", Kind::Option(std::sync::Arc::new(Kind::String.into())))]);
         let cause = Address::parse("notes://{a}", &optional).unwrap_err();
         assert_eq!(
             cause.to_string(),

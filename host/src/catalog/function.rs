@@ -31,6 +31,8 @@ pub struct Function {
     pub service: Arc<str>,
     /// Where it stands in the WIT, for the log: `acme:weather/weather@1.0.0#forecast`.
     pub origin: String,
+    /// Its name in WIT, kebab-case.
+    pub wit: String,
     /// The name it would like to be served under.
     pub name: String,
     /// A short name for people.

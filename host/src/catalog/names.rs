@@ -29,84 +29,111 @@ pub(super) struct Wish<'a> {
 pub(super) struct Given {
     /// One for each wish, in the same order, all different.
     pub(super) names: Vec<String>,
-    /// The bare names that nobody got, with what is served instead.
-    pub(super) withdrawn: BTreeMap<String, Vec<String>>,
+    /// Whether each is bare, prefixed, or more than that, in the same order.
+    pub(super) forms: Vec<Form>,
+    /// The names that nobody got, without what models get wrong.
+    pub(super) withdrawn: BTreeMap<String, Withdrawn>,
+}
+
+/// A name that several wanted, or that is spelled almost like one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// How they spell it.
+    pub names: BTreeSet<String>,
+    /// What is served instead.
+    pub instead: BTreeSet<String>,
+}
+
+/// What a tool is called, as far as it must be to be told from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Form {
+    /// As it wishes.
+    Bare,
+    /// With the name of its service before that.
+    Prefixed,
+    /// With so many times [`HASH_DIGITS`] of a hash of both parts behind that.
+    Hashed(usize),
+}
+
+/// The most digits of a hash that are tried. Nobody will see them.
+const MOST_HASHES: usize = 6;
+
+impl Form {
+    fn of(self, wish: &Wish<'_>) -> String {
+        match self {
+            Self::Bare => fit(wish.name),
+            Self::Prefixed => prefixed(wish),
+            Self::Hashed(times) => {
+                let whole = format!("{}/{}", wish.service, wish.name);
+                with_hash(&prefixed(wish), &whole, times * HASH_DIGITS)
+            }
+        }
+    }
+
+    fn next(self) -> Self {
+        match self {
+            Self::Bare => Self::Prefixed,
+            Self::Prefixed => Self::Hashed(1),
+            Self::Hashed(times) => Self::Hashed((times + 1).min(MOST_HASHES)),
+        }
+    }
 }
 
 /// Names all tools. What each one gets depends on the set of wishes alone, not on their order.
+///
+/// A name that several would have is given to none of them, nor to any other, in whatever spelling. One
+/// that was given a prefix or a hash can meet the name of another again, so this is repeated until no
+/// two meet.
 pub(super) fn name(wishes: &[Wish<'_>]) -> Given {
-    let contested = contested(wishes);
-    let is_contested = |wish: &Wish<'_>| contested.contains(&folded(&fit(wish.name)));
-
-    let mut names: Vec<String> = wishes
-        .iter()
-        .map(|wish| {
-            if is_contested(wish) {
-                prefixed(wish)
-            } else {
-                fit(wish.name)
+    let mut forms = vec![Form::Bare; wishes.len()];
+    let mut withdrawn: BTreeMap<String, Withdrawn> = BTreeMap::new();
+    let names = loop {
+        let given = forms.iter().zip(wishes);
+        let names: Vec<String> = given.map(|(form, wish)| form.of(wish)).collect();
+        let alike: Vec<String> = names.iter().map(|name| folded(name)).collect();
+        let met = repeated(alike.iter());
+        withdrawn.extend(met.into_iter().map(|name| (name, Withdrawn::default())));
+        let mut has_changed = false;
+        for ((form, alike), name) in forms.iter_mut().zip(&alike).zip(&names) {
+            if let Some(entry) = withdrawn.get_mut(alike)
+                && *form != form.next()
+            {
+                entry.names.insert(name.clone());
+                *form = form.next();
+                has_changed = true;
             }
-        })
-        .collect();
-
-    // `a` with `b_c` and `a_b` with `c` still meet. A hash of both parts tells them apart.
-    let met = repeated(names.iter().map(|name| folded(name)));
-    for (name, wish) in names.iter_mut().zip(wishes) {
-        if met.contains(&folded(name)) {
-            *name = with_hash(name, &format!("{}/{}", wish.service, wish.name));
+        }
+        if !has_changed {
+            break names;
+        }
+    };
+    for ((name, wish), given) in names.iter().zip(wishes).zip(&forms) {
+        let mut form = Form::Bare;
+        while form != *given {
+            if let Some(entry) = withdrawn.get_mut(&folded(&form.of(wish))) {
+                entry.instead.insert(name.clone());
+            }
+            form = form.next();
         }
     }
-
-    let mut withdrawn: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, wish) in names.iter().zip(wishes) {
-        if is_contested(wish) {
-            withdrawn
-                .entry(fit(wish.name))
-                .or_default()
-                .push(name.clone());
-        }
-    }
-    for instead in withdrawn.values_mut() {
-        instead.sort();
-    }
-    Given { names, withdrawn }
-}
-
-/// The folded names that may not be served bare. Giving one tool its prefix can make a new clash
-/// with the bare name of another, so this goes on until nothing changes; each round only adds.
-fn contested(wishes: &[Wish<'_>]) -> BTreeSet<String> {
-    let mut contested = BTreeSet::new();
-    loop {
-        let claims = wishes.iter().flat_map(|wish| {
-            let bare = folded(&fit(wish.name));
-            let prefixed = contested.contains(&bare).then(|| folded(&prefixed(wish)));
-            [Some(bare), prefixed].into_iter().flatten()
-        });
-        let found = repeated(claims);
-        if found.is_subset(&contested) {
-            return contested;
-        }
-        contested.extend(found);
+    Given {
+        names,
+        forms,
+        withdrawn,
     }
 }
 
-fn repeated(names: impl Iterator<Item = String>) -> BTreeSet<String> {
+fn repeated<'n>(names: impl Iterator<Item = &'n String>) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
-    let mut repeated = BTreeSet::new();
-    for name in names {
-        if !seen.insert(name.clone()) {
-            repeated.insert(name);
-        }
-    }
-    repeated
+    names.filter(|name| !seen.insert(*name)).cloned().collect()
 }
 
 fn prefixed(wish: &Wish<'_>) -> String {
     fit(&format!("{}_{}", wish.service, wish.name))
 }
 
-/// A name without what models get wrong.
-fn folded(name: &str) -> String {
+/// A name without what models get wrong: two that are the same this way could be taken for each other.
+pub fn folded(name: &str) -> String {
     name.chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|c| c.to_ascii_lowercase())
@@ -120,7 +147,7 @@ fn accepted(c: char) -> bool {
 
 /// The nearest legal name: other characters become underscores, and what is too long is cut and
 /// ended with a hash of the whole.
-fn fit(name: &str) -> String {
+pub fn fit(name: &str) -> String {
     let legal: String = name
         .chars()
         .map(|c| if accepted(c) { c } else { '_' })
@@ -128,14 +155,15 @@ fn fit(name: &str) -> String {
     if legal.len() <= LONGEST_NAME {
         legal
     } else {
-        with_hash(&legal, name)
+        with_hash(&legal, name, HASH_DIGITS)
     }
 }
 
-/// The beginning of a name, and a hash that stands for all of `whole`.
-fn with_hash(name: &str, whole: &str) -> String {
-    let kept: String = name.chars().take(LONGEST_NAME - HASH_DIGITS - 1).collect();
-    let hash = Digest::of(&[whole.as_bytes()]).prefix(HASH_DIGITS);
+/// The beginning of a name, and so many digits of a hash that stands for all of `whole`.
+fn with_hash(name: &str, whole: &str, digits: usize) -> String {
+    let kept = LONGEST_NAME.saturating_sub(digits + 1);
+    let kept: String = name.chars().take(kept).collect();
+    let hash = Digest::of(&[whole.as_bytes()]).prefix(digits);
     format!("{kept}_{hash}")
 }
 
@@ -171,21 +199,23 @@ mod tests {
         .map(|(service, name)| Wish { service, name });
         let given = name(&wishes);
         assert_eq!(given.names, ["alpha_getUser", "ping", "beta_get_user"]);
+        let set = |names: [&str; 2]| BTreeSet::from(names.map(str::to_owned));
+        let withdrawn = Withdrawn {
+            names: set(["getUser", "get_user"]),
+            instead: set(["alpha_getUser", "beta_get_user"]),
+        };
         assert_eq!(
             given.withdrawn,
-            BTreeMap::from([
-                ("getUser".into(), vec!["alpha_getUser".into()]),
-                ("get_user".into(), vec!["beta_get_user".into()]),
-            ])
+            BTreeMap::from([("getuser".to_owned(), withdrawn)])
         );
     }
 
+    /// Else whoever puts `a` and `c` into the folder would take the name of `d`.
     #[test]
-    fn a_prefix_that_meets_a_bare_name_moves_it_too() {
-        assert_eq!(
-            named(&[("a", "b"), ("c", "b"), ("d", "a_b")]),
-            ["a_b", "c_b", "d_a_b"]
-        );
+    fn a_prefix_that_meets_a_bare_name_takes_it_from_nobody() {
+        let names = named(&[("a", "b"), ("c", "b"), ("d", "a_b")]);
+        assert!(names[0].starts_with("a_b_"), "{names:?}");
+        assert_eq!(names[1..], ["c_b", "d_a_b"]);
     }
 
     #[test]
@@ -199,6 +229,18 @@ mod tests {
                 .count()
                 == 2
         );
+    }
+
+    /// What is made with a hash is a claim like any other: a service can have a tool of that name.
+    #[test]
+    fn a_name_with_a_hash_is_taken_from_nobody() {
+        let met = [("a", "b_c"), ("a_b", "c"), ("x", "bC"), ("y", "c")];
+        for taken in named(&met) {
+            let names = named(&[&met[..], &[("z", &taken)]].concat());
+            let folded: BTreeSet<_> = names.iter().map(|name| folded(name)).collect();
+            assert_eq!(folded.len(), names.len(), "{names:?}");
+            assert!(!names.contains(&taken), "{names:?}");
+        }
     }
 
     #[test]
@@ -252,7 +294,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(crate::cases::config())]
 
         #[test]
         fn the_order_in_which_services_arrive_changes_no_byte_of_the_list(
@@ -266,7 +308,8 @@ mod tests {
             let wishes: Vec<Wish<'_>> = wishes.iter().map(|(service, name)| Wish { service, name }).collect();
             let names = name(&wishes).names;
             prop_assert_eq!(names.len(), wishes.len());
-            prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{:?}", names);
+            let alike: BTreeSet<_> = names.iter().map(|name| folded(name)).collect();
+            prop_assert_eq!(alike.len(), names.len(), "{:?}", names);
             for name in names {
                 prop_assert!((1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(accepted), "{}", name);
             }

@@ -38,6 +38,11 @@ impl Prompt {
         arguments(&self.function)
     }
 
+    /// The functions that complete its arguments.
+    pub fn completers(&self) -> &Completers {
+        &self.completers
+    }
+
     /// What completes an argument, by any of its spellings. None if there is no such argument, or
     /// nothing that completes it.
     pub fn completion(&self, argument: &str) -> Option<Completion> {

@@ -37,6 +37,11 @@ impl Resource {
         }
     }
 
+    /// The functions that complete its variables of its address.
+    pub fn completers(&self) -> &Completers {
+        &self.completers
+    }
+
     /// What completes a variable of the address, by any of its spellings. None if there is no such
     /// variable, or nothing that completes it.
     pub fn completion(&self, variable: &str) -> Option<Completion> {

@@ -1,13 +1,14 @@
 //! `cloister inspect`: what a client will see of a component, and what is missing.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::Failure;
-use crate::auth::Access;
-use crate::catalog::{Address, Completion, Function, Service};
+use crate::auth::{Access, Requirement};
+use crate::catalog::{Address, Annotations, Completers, Completion, Function, Service};
 use crate::reload;
 use crate::sandbox::Compiler;
 
@@ -16,6 +17,9 @@ pub(super) struct Inspected {
     /// The component; what lies beside it counts, as it does when it is served
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Print, instead, what restricts its functions as the tables of a manifest
+    #[arg(long)]
+    stub: bool,
 }
 
 /// Describes a component as the host would serve it.
@@ -26,6 +30,9 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
         .map_err(|cause| Failure(format!("{place}: {cause}")))?;
 
     let mut out = std::io::stdout().lock();
+    if inspected.stub {
+        return Ok(write_stub(&mut out, &inspection.service)?);
+    }
     writeln!(
         out,
         "service `{}`, sha256 {}",
@@ -43,7 +50,14 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
     for tool in tools {
         writeln!(out, "\ntool {}", tool.function.name)?;
         write_function(&mut out, &tool.function)?;
+        write_hints(&mut out, tool.annotations)?;
+        if let Some(ui) = &tool.ui {
+            writeln!(out, "  ui:      {ui}")?;
+        }
         let signature = &tool.function.signature;
+        if let Some(media) = signature.media() {
+            writeln!(out, "  returns: {media}")?;
+        }
         writeln!(out, "  input:   {}", signature.input_schema())?;
         if let Some(schema) = signature.output_schema() {
             writeln!(out, "  output:  {schema}")?;
@@ -78,10 +92,7 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
             write_argument(&mut out, &variable.json, "variable", completion)?;
         }
     }
-    let functions = (tools.iter().map(|tool| &tool.function))
-        .chain(prompts.iter().map(|prompt| &prompt.function))
-        .chain(resources.iter().map(|resource| &resource.function));
-    let missing = functions
+    let missing = functions(&inspection.service)
         .filter(|function| function.description.is_none())
         .map(|function| format!("`{}` has no description", function.origin));
     let notes: Vec<String> = inspection.notes.into_iter().chain(missing).collect();
@@ -92,6 +103,89 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Everything that is served, in the order of the WIT.
+fn functions(service: &Service) -> impl Iterator<Item = &Function> {
+    let tools = service.tools.iter().map(|tool| &tool.function);
+    let prompts = service.prompts.iter().map(|prompt| &prompt.function);
+    let resources = service.resources.iter().map(|resource| &resource.function);
+    tools.chain(prompts).chain(resources)
+}
+
+/// What restricts functions, as a manifest says it: there it holds whatever becomes of the text.
+fn write_stub(out: &mut impl Write, service: &Service) -> std::io::Result<()> {
+    let prompts = service.prompts.iter().map(|it| it.completers());
+    let resources = service.resources.iter().map(|it| it.completers());
+    let completers = prompts.chain(resources).flat_map(Completers::iter);
+    let all: BTreeMap<&str, &Function> = functions(service)
+        .chain(completers.map(|(_, function)| &**function))
+        .map(|function| (&*function.origin, function))
+        .collect();
+    let mut is_first = true;
+    for (origin, function) in &all {
+        let Access::Restricted(requirement) = &function.access else {
+            continue;
+        };
+        if !std::mem::take(&mut is_first) {
+            writeln!(out)?;
+        }
+        if all.values().filter(|it| it.wit == function.wit).count() == 1 {
+            writeln!(out, "[tools.{}]", function.wit)?;
+        } else {
+            writeln!(out, "[tools.\"{origin}\"]")?;
+        }
+        let Requirement {
+            scopes,
+            permissions,
+            roles,
+            // The manifest says it already, and nothing else can.
+            broader: _,
+        } = &**requirement;
+        let lists = [
+            ("scopes", scopes),
+            ("permissions", permissions),
+            ("roles", roles),
+        ];
+        for (key, grants) in lists {
+            // Names have neither quotes nor backslashes.
+            let names = grants.names().iter().map(|name| format!("\"{name}\""));
+            let names: Vec<String> = names.collect();
+            if !names.is_empty() {
+                writeln!(out, "{key} = [{}]", names.join(", "))?;
+            }
+        }
+    }
+    if is_first {
+        writeln!(
+            out,
+            "# nothing restricts the functions of `{}`",
+            service.name
+        )?;
+    }
+    Ok(())
+}
+
+/// What a tool does to the world, in the words of MCP.
+fn write_hints(out: &mut impl Write, annotations: Annotations) -> std::io::Result<()> {
+    let Annotations {
+        read_only,
+        destructive,
+        idempotent,
+        open_world,
+    } = annotations;
+    let hints = [
+        ("readOnlyHint", read_only),
+        ("destructiveHint", destructive),
+        ("idempotentHint", idempotent),
+        ("openWorldHint", open_world),
+    ];
+    let said = hints.iter().filter(|(_, said)| *said == Some(true));
+    let said: Vec<&str> = said.map(|(hint, _)| *hint).collect();
+    if said.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  hints:   {}", said.join(", "))
 }
 
 /// What all functions have.
@@ -108,7 +202,17 @@ fn write_function(out: &mut impl Write, function: &Function) -> std::io::Result<
         Access::Required => "those who sign in".to_owned(),
         Access::Restricted(requirement) => format!("those who sign in and have {requirement}"),
     };
-    writeln!(out, "  callers: {caller}")
+    writeln!(out, "  callers: {caller}")?;
+    for icon in &function.icons {
+        let media = icon.mime_type.iter().chain(&icon.sizes);
+        let words: Vec<&str> = [&icon.src]
+            .into_iter()
+            .chain(media)
+            .map(String::as_str)
+            .collect();
+        writeln!(out, "  icon:    {}", words.join(" "))?;
+    }
+    Ok(())
 }
 
 fn write_argument(

@@ -19,7 +19,7 @@ use crate::auth::{Party, Principal};
 use crate::catalog::Function;
 use crate::sandbox::client::{Capability, NotAsked};
 use crate::sandbox::{Cause, Failure, Invocation, Turn};
-use crate::value::{Encoded, Val};
+use crate::value::{Encoded, NotEncoded, Val};
 
 /// What is needed of a request while the function runs that it asked for, and of nothing else.
 pub(super) struct Call {
@@ -111,38 +111,32 @@ impl Protocol {
             limits: function.limits,
             usage: record.map(Record::usage).unwrap_or_default(),
         };
-        let read = |results| function.signature.encode(results);
-        let encoded = match self
+        let limit = function.limits.output;
+        let read = |results| function.signature.encode(results, limit);
+        let failed = |failure: &Failure| {
+            let not_run = self.not_run(failure, function, call);
+            if let Some(record) = record {
+                record.ended(match not_run {
+                    NotRun::Asks(_) => Outcome::Asks,
+                    NotRun::Failed(_) | NotRun::Refused(_) => Outcome::Failed(failure.cause.name()),
+                });
+            }
+            not_run
+        };
+        let encoded = self
             .sandbox
             .call(&function.export, arguments, invocation, read)
             .await
-        {
-            Ok(encoded) => encoded,
-            Err(failure) => {
-                let not_run = self.not_run(&failure, function, call);
-                if let Some(record) = record {
-                    record.ended(match not_run {
-                        NotRun::Asks(_) => Outcome::Asks,
-                        NotRun::Failed(_) | NotRun::Refused(_) => {
-                            Outcome::Failed(failure.cause.name())
-                        }
-                    });
-                }
-                return Err(not_run);
-            }
-        };
+            .map_err(|failure| failed(&failure))?;
         match encoded {
-            Ok(encoded) if encoded.size() > function.limits.output => {
-                let limit = function.limits.output;
-                Err(NotRun::Failed(Cause::OutputTooLarge { limit }.to_string()))
-            }
             Ok(encoded) => {
                 if let (Some(record), Encoded::Failed { .. }) = (record, &encoded) {
                     record.ended(Outcome::Error);
                 }
                 Ok(encoded)
             }
-            Err(cause) => {
+            Err(NotEncoded::TooLarge) => Err(failed(&Cause::OutputTooLarge { limit }.into())),
+            Err(cause @ NotEncoded::Odd { .. }) => {
                 tracing::error!(tool = %function.origin, service = %function.service, %cause, "a result does not fit the type it was published with");
                 Err(NotRun::Failed(
                     "its result does not fit the type it was published with".into(),

@@ -28,6 +28,8 @@ use crate::value::NameCase;
 pub(super) struct Manifest {
     /// How the service spells its names in JSON.
     pub(super) case: NameCase,
+    /// What it says of the WIT text, without which no function that asks who calls is served in production.
+    pub(super) wit: Option<Wit>,
     /// Whether its functions serve no caller whose session has ended. Each session is asked about at the
     /// issuer every few seconds; tokens that belong to no session are served as ever.
     pub(super) active_session: bool,
@@ -54,6 +56,14 @@ pub(super) struct Manifest {
     pub(super) scopes: Scopes,
     /// What it demands of the callers of its functions, by their names in WIT or JSON.
     pub(super) tools: BTreeMap<String, Stated>,
+}
+
+/// What an operator knows of the WIT text of a service.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Wit {
+    /// There is none, and nothing is missing.
+    None,
 }
 
 /// What one call may use; what is not given is as for all services.
@@ -172,6 +182,7 @@ mod tests {
         for wrong in [
             "\n\ncsae = \"snake_case\"",
             "\n\ncase = \"Snake\"",
+            "\n\nwit = \"nothing\"",
             "\n\ncase",
             "\n\ntool.get.scopes = []",
             "[limits]\n\ntimeout = 10",

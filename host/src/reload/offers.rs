@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::notes::Notes;
+use crate::auth::Access;
 use crate::catalog::{Address, Annotations, Completers, Function, Prompt, Resource, Tool};
 use crate::value::NameCase;
 
@@ -29,8 +31,8 @@ impl fmt::Display for Role {
 
 /// A function that is served, and what is said of it for its role.
 pub(super) struct Offer {
-    /// Its name in WIT.
-    pub(super) wit: String,
+    /// The name of its interface in WIT; none of a function of the world itself.
+    pub(super) interface: Option<String>,
     pub(super) function: Function,
     pub(super) purpose: Purpose,
 }
@@ -43,7 +45,8 @@ pub(super) enum Purpose {
     },
     Prompt,
     Resource {
-        address: Address,
+        /// Where its author wants it.
+        address: Option<Address>,
         fallback: Address,
         mime_type: Option<String>,
     },
@@ -52,35 +55,19 @@ pub(super) enum Purpose {
 }
 
 impl Offer {
-    /// Whether callers could not tell the two apart.
-    pub(super) fn is_taken_by(&self, other: &Self) -> bool {
-        match (&self.purpose, &other.purpose) {
-            (Purpose::Tool { .. }, Purpose::Tool { .. }) | (Purpose::Prompt, Purpose::Prompt) => {
-                self.function.name == other.function.name
-            }
-            (
-                Purpose::Resource { fallback, .. },
-                Purpose::Resource {
-                    fallback: other, ..
-                },
-            ) => fallback.claim() == other.claim(),
-            (
-                Purpose::Tool { .. }
-                | Purpose::Prompt
-                | Purpose::Resource { .. }
-                | Purpose::Completer(_),
-                _,
-            ) => false,
-        }
-    }
-
     /// Whether an author means this function by a name.
     fn is_called(&self, name: &str) -> bool {
-        name == self.wit
+        let wit = &self.function.wit;
+        name == wit
             || name == self.function.name
             || [NameCase::Camel, NameCase::Snake]
                 .iter()
-                .any(|case| case.of(&self.wit) == name)
+                .any(|case| case.of(wit) == name)
+    }
+
+    /// Whether it is lent the identity of its caller.
+    pub(super) fn asks_who_calls(&self) -> bool {
+        !matches!(self.function.access, Access::Public)
     }
 
     /// The parameter that an author means, if arguments of this function are completed at all.
@@ -105,7 +92,7 @@ pub(super) struct Offers {
 impl Offers {
     /// Sorts the functions by what they are for, and gives arguments the functions that complete
     /// them.
-    pub(super) fn of(found: Vec<Offer>, notes: &mut Vec<String>) -> Self {
+    pub(super) fn of(found: Vec<Offer>, notes: &mut Notes) -> Self {
         let mut served: Vec<(Offer, Completers)> = Vec::new();
         let mut completing = Vec::new();
         for offer in found {
@@ -119,10 +106,7 @@ impl Offers {
         for (function, targets) in completing {
             for target in targets {
                 if let Err(cause) = complete(&mut served, &target, &function) {
-                    notes.push(format!(
-                        "`{}`: `@completes {target}` {cause}",
-                        function.origin
-                    ));
+                    notes.add(|| format!("`{}`: `@completes {target}` {cause}", function.origin));
                 }
             }
         }
@@ -149,6 +133,7 @@ impl Offers {
                     fallback,
                     mime_type,
                 } => {
+                    let address = address.unwrap_or_else(|| fallback.clone());
                     let resource =
                         Resource::new(function, address, fallback, mime_type, completers);
                     offers.resources.push(Arc::new(resource));

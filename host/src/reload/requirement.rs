@@ -1,16 +1,17 @@
 //! What a function demands of its callers: the tags `@scope`, `@permission` and `@role` of its doc
-//! comment, and what the operator's manifest states, which then rules.
+//! comments, and what the operator's manifest states, which then rules.
 //!
-//! A restriction that cannot be read leaves the function out: none is ever lost.
+//! What any text demands is demanded. A restriction that cannot be read leaves the function out: none
+//! is ever lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use wit_parser::{Docs, Function, Resolve, World, WorldItem};
+use wit_parser::{Docs, Function, InterfaceId, Resolve, World, WorldItem};
 
 use super::tags;
-use super::text::Text;
+use super::words::{Place, Said, Text, Words};
 use crate::auth::{Grants, Requirement, Scopes};
 use crate::value::NameCase;
 
@@ -36,107 +37,109 @@ pub(super) struct Restrictions<'a> {
     found: BTreeSet<&'a str>,
     /// Names that two entries of the manifest have for one function.
     doubled: Option<(&'a str, &'a str)>,
-    /// Interfaces that have a tag which belongs on their functions.
-    misplaced: BTreeMap<String, &'static str>,
+    words: &'a Words,
+    /// What each text restricts that is not of the component, by the names of the functions.
+    strangers: Vec<BTreeSet<&'a str>>,
+    /// Interfaces of each text that have a tag which belongs on their functions.
+    misplaced: HashMap<(usize, InterfaceId), &'static str>,
     /// The same of a world or a package.
     misplaced_around: Option<&'static str>,
-    /// Functions of the text that have a tag which restricts.
-    restricted: BTreeSet<&'a str>,
 }
 
 impl<'a> Restrictions<'a> {
     pub(super) fn new(
         stated: &'a BTreeMap<String, Stated>,
         broader: &Scopes,
-        text: Option<&'a Text>,
+        words: &'a Words,
+        types: &Resolve,
+        world: &World,
     ) -> Self {
-        let mut restrictions = Self {
+        let mut known: HashSet<(usize, Place, &str)> = HashSet::new();
+        for (interface, function) in exported(types, world) {
+            for said in words.of(interface.as_deref(), &function.name) {
+                known.insert((said.text, said.place, &said.function.name));
+            }
+        }
+        let strangers = words.texts.iter().enumerate().map(|(number, text)| {
+            text.functions()
+                .filter(|(_, function)| restricting(&function.docs).is_some())
+                .filter(|(place, function)| !known.contains(&(number, *place, &*function.name)))
+                .map(|(_, function)| &*function.name)
+                .collect()
+        });
+        let texts = words.texts.iter().enumerate();
+        Self {
             stated,
             broader: Arc::new(broader.clone()),
             found: BTreeSet::new(),
             doubled: None,
-            misplaced: BTreeMap::new(),
-            misplaced_around: None,
-            restricted: BTreeSet::new(),
-        };
-        if let Some(text) = text {
-            restrictions.look_through(&text.resolve);
+            words,
+            strangers: strangers.collect(),
+            misplaced: texts
+                .flat_map(|(number, text)| above(text).map(move |(id, tag)| ((number, id), tag)))
+                .collect(),
+            misplaced_around: words.texts.iter().find_map(around),
         }
-        restrictions
     }
 
-    fn look_through(&mut self, text: &'a Resolve) {
-        for (id, interface) in &text.interfaces {
-            if let (Some(tag), Some(name)) = (restricting(&interface.docs), text.id_of(id)) {
-                self.misplaced.insert(name, tag);
-            }
-        }
-        let packages = text.packages.iter().map(|(_, package)| &package.docs);
-        let worlds: Vec<&World> = text.worlds.iter().map(|(_, world)| world).collect();
-        self.misplaced_around = packages
-            .chain(worlds.iter().map(|world| &world.docs))
-            .find_map(restricting);
-
-        let interfaces = text.interfaces.iter();
-        let inside = interfaces.flat_map(|(_, interface)| interface.functions.values());
-        let exports = worlds.iter().flat_map(|world| world.exports.values());
-        let at_the_root = exports.filter_map(|item| match item {
-            WorldItem::Function(function) => Some(function),
-            WorldItem::Interface { .. } | WorldItem::Type { .. } => None,
-        });
-        self.restricted = inside
-            .chain(at_the_root)
-            .filter(|function| restricting(&function.docs).is_some())
-            .map(|function| &*function.name)
-            .collect();
-    }
-
-    /// What a function demands, or why that cannot be told.
+    /// What a function demands, or why that cannot be told. `origin` is its full name, and `said` what
+    /// the texts say of it.
     pub(super) fn of(
         &mut self,
         interface: Option<&str>,
+        origin: &str,
         function: &Function,
-        words: Option<&Function>,
+        said: &[Said<'_>],
         case: NameCase,
     ) -> Result<Requirement, String> {
-        let stated = self.stated(function, words, case);
-        let around = interface.and_then(|name| self.misplaced.get(name).copied());
-        if let Some(tag) = around.or(self.misplaced_around) {
+        let stated = self.stated(origin, function, said, case);
+        let above = interface.and_then(|name| self.above(name));
+        if let Some(tag) = above.or(self.misplaced_around) {
             return Err(format!(
                 "`@{tag}` stands above its interface, world or package: write it above each function that it is to restrict"
             ));
         }
-        let Some(words) = words else {
-            if self.restricted.contains(&*function.name) {
+        for (number, (text, strangers)) in self.words.texts.iter().zip(&self.strangers).enumerate()
+        {
+            let is_silent = said
+                .iter()
+                .filter(|said| said.text == number)
+                .all(|said| text.is_partial && said.function.docs.is_empty());
+            if is_silent && strangers.contains(&*function.name) {
                 return Err(format!(
-                    "the WIT text restricts a function `{}` that is not of the component: the text must have its package, version and interface",
-                    function.name
+                    "{} restricts a function `{}` that is not of the component: the text must have its package, version and interface",
+                    text.place, function.name
                 ));
             }
-            return self.requirement(stated, &Docs::default());
-        };
-        self.requirement(stated, &words.docs)
-    }
-
-    fn requirement(&self, stated: Option<&Stated>, docs: &Docs) -> Result<Requirement, String> {
+        }
+        let docs: Vec<&Docs> = said.iter().map(|said| &said.function.docs).collect();
         Ok(Requirement {
             broader: Arc::clone(&self.broader),
-            ..requirement(stated, docs)?
+            ..requirement(stated, &docs)?
         })
+    }
+
+    /// A tag above an interface, or where a world exports it.
+    fn above(&self, interface: &str) -> Option<&'static str> {
+        let texts = self.words.texts.iter().enumerate();
+        texts
+            .flat_map(|(number, text)| text.interfaces(interface).map(move |(id, _)| (number, id)))
+            .find_map(|place| self.misplaced.get(&place).copied())
     }
 
     /// The manifest's entry for a function, under any of its names.
     fn stated(
         &mut self,
+        origin: &str,
         function: &Function,
-        words: Option<&Function>,
+        said: &[Said<'_>],
         case: NameCase,
     ) -> Option<&'a Stated> {
         let spelled = case.of(&function.name);
-        let renamed = words.and_then(|words| named(&words.docs));
-        let names = [Some(&*function.name), Some(&*spelled), renamed];
+        let renamed = said.iter().filter_map(|said| named(&said.function.docs));
+        let names = [origin, &*function.name, &*spelled];
         let mut entry: Option<(&'a str, &'a Stated)> = None;
-        for name in names.into_iter().flatten() {
+        for name in names.into_iter().chain(renamed) {
             let Some((name, stated)) = self.stated.get_key_value(name) else {
                 continue;
             };
@@ -166,18 +169,106 @@ impl<'a> Restrictions<'a> {
     }
 }
 
-/// What the manifest and a doc comment demand.
-fn requirement(stated: Option<&Stated>, docs: &Docs) -> Result<Requirement, String> {
-    let rules = |list: fn(&Stated) -> Option<&Grants>, tag| match stated.and_then(list) {
+/// The functions that a component exports, each with the name of its interface.
+fn exported<'r>(
+    types: &'r Resolve,
+    world: &'r World,
+) -> impl Iterator<Item = (Option<String>, &'r Function)> {
+    world.exports.iter().flat_map(|(key, item)| {
+        let (interface, functions) = match item {
+            WorldItem::Interface { id, .. } => {
+                let functions = types.interfaces.get(*id).map(|it| it.functions.values());
+                (Some(types.name_world_key(key)), functions)
+            }
+            WorldItem::Function(_) | WorldItem::Type { .. } => (None, None),
+        };
+        let root = match item {
+            WorldItem::Function(function) => Some(function),
+            WorldItem::Interface { .. } | WorldItem::Type { .. } => None,
+        };
+        let functions = functions.into_iter().flatten().chain(root);
+        functions.map(move |function| (interface.clone(), function))
+    })
+}
+
+/// A tag that restricts, above a world or package of a text.
+fn around(text: &Text) -> Option<&'static str> {
+    let packages = text.resolve.packages.iter().map(|(_, it)| &it.docs);
+    let worlds = text.resolve.worlds.iter().map(|(_, it)| &it.docs);
+    packages.chain(worlds).find_map(restricting)
+}
+
+/// Tags that restrict, above interfaces of a text, or above the statements that export them.
+fn above(text: &Text) -> impl Iterator<Item = (InterfaceId, &'static str)> {
+    let interfaces = text.resolve.interfaces.iter();
+    let written = interfaces.map(|(id, interface)| (id, &interface.docs));
+    let worlds = text.resolve.worlds.iter();
+    let exported = worlds
+        .flat_map(|(_, world)| world.exports.values())
+        .filter_map(|item| match item {
+            WorldItem::Interface { id, docs, .. } => Some((*id, docs)),
+            WorldItem::Function(_) | WorldItem::Type { .. } => None,
+        });
+    written
+        .chain(exported)
+        .filter_map(|(id, docs)| Some((id, restricting(docs)?)))
+}
+
+/// What the manifest and the doc comments demand.
+fn requirement(stated: Option<&Stated>, docs: &[&Docs]) -> Result<Requirement, String> {
+    let all = |list: fn(&Stated) -> Option<&Grants>, tag| match stated.and_then(list) {
         Some(grants) => Ok(grants.clone()),
-        None => read(docs, tag),
+        None => all(docs, tag),
     };
     Ok(Requirement {
-        scopes: rules(|stated| stated.scopes.as_ref(), "scope")?,
-        permissions: rules(|stated| stated.permissions.as_ref(), "permission")?,
-        roles: rules(|stated| stated.roles.as_ref(), "role")?,
+        scopes: all(|stated| stated.scopes.as_ref(), "scope")?,
+        permissions: all(|stated| stated.permissions.as_ref(), "permission")?,
+        roles: match stated.and_then(|stated| stated.roles.as_ref()) {
+            Some(grants) => grants.clone(),
+            None => any(docs)?,
+        },
         ..Requirement::default()
     })
+}
+
+/// What all doc comments together demand of scopes or permissions, of which a caller must have all.
+fn all(docs: &[&Docs], tag: &str) -> Result<Grants, String> {
+    let mut names: Vec<String> = Vec::new();
+    for docs in docs {
+        for name in read(docs, tag)?.names() {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+    }
+    Grants::try_from(names).map_err(|cause| format!("`@{tag}`: {cause}"))
+}
+
+/// The roles of which a caller must have one, if a doc comment names any. Nobody has two, so of what
+/// several doc comments name only those count that all of them do.
+fn any(docs: &[&Docs]) -> Result<Grants, String> {
+    let mut common: Option<Vec<String>> = None;
+    for docs in docs {
+        let roles = read(docs, "role")?;
+        let roles = roles.names();
+        if roles.is_empty() {
+            continue;
+        }
+        common = Some(match common {
+            None => roles.to_vec(),
+            Some(others) => others
+                .into_iter()
+                .filter(|role| roles.contains(role))
+                .collect(),
+        });
+    }
+    match common {
+        Some(roles) if roles.is_empty() => {
+            Err("its texts name different roles, and no caller has two: keep one text, or state the roles in the manifest".to_owned())
+        }
+        common => Grants::try_from(common.unwrap_or_default())
+            .map_err(|cause| format!("`@role`: {cause}")),
+    }
 }
 
 /// The values of all tags of a name.
@@ -274,7 +365,7 @@ mod tests {
             ("@scope", r#"scopes = ["mail:all"]"#, "the scope `mail:all`"),
         ] {
             let manifest = Manifest::read(format!("[tools.send]\n{manifest}").as_bytes()).unwrap();
-            let found = requirement(manifest.tools.get("send"), &docs(comment));
+            let found = requirement(manifest.tools.get("send"), &[&docs(comment)]);
             assert_eq!(found.unwrap().to_string(), expected, "{comment}");
         }
     }
@@ -298,12 +389,43 @@ mod tests {
             ("@scope(a)", "unknown tag `@scope(a)`: write `@scope`"),
             (&too_far_down, "unknown tag `@scopes`"),
         ] {
-            let cause = requirement(None, &docs(comment)).unwrap_err();
+            let cause = requirement(None, &[&docs(comment)]).unwrap_err();
             assert!(cause.contains(expected), "{comment}: {cause}");
         }
         assert_eq!(
-            requirement(None, &docs("Write to a@scope.example.\n@scoped it is not")),
+            requirement(
+                None,
+                &[&docs("Write to a@scope.example.\n@scoped it is not")]
+            ),
             Ok(Requirement::default())
         );
+    }
+
+    #[test]
+    fn what_one_text_demands_no_other_takes_back() {
+        for (comments, expected) in [
+            (["@scope a", "Sends."], Ok("the scope `a`")),
+            (["Sends.", "@scope a b"], Ok("the scopes `a` and `b`")),
+            (
+                ["@scope a b", "@scope b c"],
+                Ok("the scopes `a` and `b` and `c`"),
+            ),
+            (
+                ["@permission a", "@scope b"],
+                Ok("the scope `b`; the permission `a`"),
+            ),
+            (["@role a\n@role b", "@role c\n@role b"], Ok("the role `b`")),
+            (["@role a", "Sends."], Ok("the role `a`")),
+            (["@role a", "@role b"], Err("name different roles")),
+            (["@scope a", "@scopes b"], Err("write `@scope`")),
+        ] {
+            let docs = comments.map(docs);
+            let found = requirement(None, &[&docs[0], &docs[1]]);
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.to_string(), expected),
+                (Err(cause), Err(expected)) => assert!(cause.contains(expected), "{cause}"),
+                (other, _) => panic!("{comments:?}: {other:?}"),
+            }
+        }
     }
 }

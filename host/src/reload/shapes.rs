@@ -1,336 +1,374 @@
-//! From WIT types to shapes: types come from the component, words from the text, side by side.
+//! From WIT types to shapes: types come from the component, words from the texts, side by side. Every
+//! definition is read once, however often it is used.
 
-use wit_parser::{Docs, Handle, Resolve, Type, TypeDef, TypeDefKind, TypeOwner};
+mod aliases;
+mod native;
+mod sameness;
 
-use super::tags::{Doc, is_rule};
-use crate::value::{Case, Kind, Member, NameCase, Named, Native, Rules, Scope, Shape};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// The most types that one function may be made of, each counted as often as it is used.
-const MOST_TYPES: u32 = 8_000;
+use wit_parser::{Docs, Handle, Resolve, Type, TypeDef, TypeDefKind, TypeId};
 
-/// A part of what people and models see.
-const CONTENT: (&str, &str) = ("content", "content");
+use self::aliases::{Aliases, Whose, nearest};
+use self::sameness::{Both, Sameness};
+use super::notes::Notes;
+use super::tags::{About, Doc, is_rule};
+use super::words::{Said, Words};
+use crate::value::{Case, Kind, Member, NameCase, Named, Rules, Scope, Shape, is_key, is_label};
 
-/// A part, with how to treat it.
-const ANNOTATED: (&str, &str) = ("content", "annotated");
+/// The most types, fields and cases that one function may be made of, each counted as often as it is
+/// used: this is what its schemas have.
+const MOST_PARTS: u32 = 8_000;
 
-/// Reads the types of one function. What it notices on the way stays with it.
+/// The most types, fields and cases of one component that are read, each counted once.
+const MOST_WORK: u32 = 500_000;
+
+/// The most names of one type that are looked through for words, when each stands for the next.
+const MOST_ALIASES: usize = 32;
+
+/// Reads the types of one component. What it notices on the way stays with it until it is taken.
 pub(super) struct Shapes<'a> {
     /// The component's types.
     types: &'a Resolve,
-    /// The text's types.
-    words: Option<&'a Resolve>,
+    words: &'a Words,
     case: NameCase,
-    /// How many more types may be looked at. Types that use each other twice at every level double in
-    /// size with each, so depth alone is no bound.
-    budget: u32,
-    /// Whether the text describes other types than the component has.
-    pub(super) mismatch: bool,
+    /// What has been read.
+    read: HashMap<Spoken, Result<Part, CannotCross>>,
+    sameness: Sameness,
+    aliases: Aliases,
+    /// How much memory rules may still take.
+    room: usize,
+    /// How much has been read.
+    work: u32,
     /// What is wrong with tags on types, fields and cases.
-    pub(super) mistakes: Vec<String>,
+    mistakes: Notes,
+}
+
+/// A type of the component, with the types that texts have in its place: the number of the text, and
+/// the type, which may be an alias that says more than what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Spoken {
+    ty: Type,
+    words: Vec<(usize, Type)>,
+}
+
+/// A shape, and of how many types, fields and cases it is made, those inside counted each time.
+#[derive(Clone, Debug)]
+struct Part {
+    shape: Shape,
+    parts: u32,
 }
 
 /// Why a function cannot be served.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct CannotCross(pub(super) String);
 
-/// A resource that the host lends: the caller's identity, and whether the parameter is optional.
-pub(super) struct IdentityType {
-    pub(super) optional: bool,
-}
+/// The types of one function, and how many parts they have.
+#[derive(Default)]
+pub(super) struct Budget(u32);
 
 impl<'a> Shapes<'a> {
-    pub(super) fn new(types: &'a Resolve, words: Option<&'a Resolve>, case: NameCase) -> Self {
+    pub(super) fn new(types: &'a Resolve, words: &'a Words, case: NameCase) -> Self {
         Self {
             types,
             words,
             case,
-            budget: MOST_TYPES,
-            mismatch: false,
-            mistakes: Vec::new(),
+            read: HashMap::new(),
+            sameness: Sameness::default(),
+            aliases: Aliases::default(),
+            room: Rules::ROOM,
+            work: 0,
+            mistakes: Notes::default(),
         }
     }
 
-    /// Whether a parameter asks for the caller: `borrow<auth-user>` of this host's own package, or
-    /// an option of it.
-    pub(super) fn identity(&self, ty: &Type) -> Option<IdentityType> {
-        let (ty, _) = follow(self.types, ty);
-        let Type::Id(id) = ty else { return None };
-        match &self.types.types.get(id)?.kind {
-            TypeDefKind::Handle(Handle::Borrow(resource)) => {
-                let named = self.of_this_host(&Type::Id(*resource));
-                (named == Some(("auth", "auth-user"))).then_some(IdentityType { optional: false })
-            }
-            TypeDefKind::Option(inner) => self
-                .identity(inner)
-                .filter(|inner| !inner.optional)
-                .map(|_| IdentityType { optional: true }),
-            TypeDefKind::Record(_)
-            | TypeDefKind::Resource
-            | TypeDefKind::Handle(Handle::Own(_))
-            | TypeDefKind::Flags(_)
-            | TypeDefKind::Tuple(_)
-            | TypeDefKind::Variant(_)
-            | TypeDefKind::Enum(_)
-            | TypeDefKind::Result(_)
-            | TypeDefKind::List(_)
-            | TypeDefKind::Map(..)
-            | TypeDefKind::FixedLengthList(..)
-            | TypeDefKind::Future(_)
-            | TypeDefKind::Stream(_)
-            | TypeDefKind::Type(_)
-            | TypeDefKind::Unknown => None,
-        }
-    }
-
-    /// What MCP has a form of its own for, if a result is of a type of this host's own package that
-    /// means so. The `ok` of a `result` counts.
-    pub(super) fn native(&self, result: &Type) -> Option<Native> {
-        let (inner, _) = follow(self.types, result);
-        if let Some(TypeDefKind::Result(sides)) = self.definition(&inner) {
-            return self.native_value(sides.ok.as_ref()?);
-        }
-        self.native_value(result)
-    }
-
-    fn native_value(&self, ty: &Type) -> Option<Native> {
-        match self.of_this_host(ty) {
-            Some(("prompts", "prompt")) => return Some(Native::Prompt),
-            Some(("resources", "contents")) => return Some(Native::Documents),
-            Some(CONTENT | ANNOTATED) => return Some(Native::Content),
-            Some(_) | None => {}
-        }
-        let (list, _) = follow(self.types, ty);
-        let Some(TypeDefKind::List(item)) = self.definition(&list) else {
-            return None;
+    /// Whether a text has the function with the types of the component, so that its words are about it.
+    pub(super) fn fits(&mut self, function: &wit_parser::Function, said: &Said<'_>) -> bool {
+        let Some(words) = self.words.types(said.text) else {
+            return false;
         };
-        matches!(self.of_this_host(item), Some(CONTENT | ANNOTATED)).then_some(Native::Content)
-    }
-
-    fn definition(&self, ty: &Type) -> Option<&TypeDefKind> {
-        let Type::Id(id) = ty else { return None };
-        self.types.types.get(*id).map(|definition| &definition.kind)
-    }
-
-    /// The interface and the name of a type that this host's own package defines, in whatever
-    /// version, and however it is called here.
-    fn of_this_host(&self, ty: &Type) -> Option<(&str, &str)> {
-        let (_, definitions) = follow(self.types, ty);
-        let definition = definitions.last()?;
-        let TypeOwner::Interface(owner) = definition.owner else {
-            return None;
+        let both = Both {
+            types: self.types,
+            text: said.text,
+            words,
         };
-        let interface = self.types.interfaces.get(owner)?;
-        let package = self.types.packages.get(interface.package?)?;
-        if package.name.namespace != "cloister" || package.name.name != "mcp" {
-            return None;
+        let aliases = &mut self.aliases;
+        self.sameness
+            .functions(both, aliases, function, said.function)
+    }
+
+    /// The shape of a type of a function. `words` are the types that texts have in its place.
+    pub(super) fn shape(
+        &mut self,
+        ty: &Type,
+        words: Vec<(usize, Type)>,
+        budget: &mut Budget,
+    ) -> Result<Shape, CannotCross> {
+        let part = self.part(ty, words)?;
+        budget.0 = budget.0.saturating_add(part.parts);
+        if budget.0 > MOST_PARTS {
+            return Err(CannotCross(format!(
+                "its types have more than {MOST_PARTS} parts, fields and cases among them"
+            )));
         }
-        Some((interface.name.as_deref()?, definition.name.as_deref()?))
+        Ok(part.shape)
     }
 
-    /// The shape of a type. `words` is the same type in the text; when it turns out to be another,
-    /// its words are not used and [`Shapes::mismatch`] is set.
-    pub(super) fn shape(&mut self, ty: &Type, words: Option<&Type>) -> Result<Shape, CannotCross> {
-        self.budget = self
-            .budget
-            .checked_sub(1)
-            .ok_or_else(|| CannotCross(format!("its types have more than {MOST_TYPES} parts")))?;
-        let (ty, _) = follow(self.types, ty);
-        let (words, aliases) = match (self.words, words) {
-            (Some(text), Some(words)) => {
-                let (words, aliases) = follow(text, words);
-                (Some(words), aliases)
-            }
-            (_, None) | (None, _) => (None, Vec::new()),
-        };
-        let kind = self.kind(ty, words)?;
-        let mut shape = Shape {
-            kind,
-            docs: None,
-            rules: Rules::default(),
-        };
-        // The nearest words first: an alias says more than what it stands for.
-        for alias in aliases {
-            let what = format!("type `{}`", alias.name.as_deref().unwrap_or_default());
-            self.describe(&mut shape, &Doc::of(&alias.docs), &what);
+    /// Adds the rule of a tag to the shape of a parameter.
+    pub(super) fn rule(&mut self, shape: &mut Shape, tag: &str, value: &str) -> Result<(), String> {
+        shape
+            .rules
+            .add(tag, value, &shape.kind, &mut self.room)
+            .map_err(|cause| cause.to_string())
+    }
+
+    /// What is wrong with tags, as far as it was not told before.
+    pub(super) fn take_mistakes(&mut self) -> Notes {
+        std::mem::take(&mut self.mistakes)
+    }
+
+    /// How many types, fields and cases were read.
+    pub(super) fn work(&self) -> u32 {
+        self.work.saturating_add(self.sameness.work())
+    }
+
+    fn part(&mut self, ty: &Type, words: Vec<(usize, Type)>) -> Result<Part, CannotCross> {
+        let ty = self.aliases.end(Whose::Component, self.types, *ty);
+        let spoken = Spoken { ty, words };
+        if let Some(part) = self.read.get(&spoken) {
+            return part.clone();
         }
-        Ok(shape)
+        let part = self.read_part(&spoken);
+        self.read.insert(spoken, part.clone());
+        part
     }
 
-    /// Adds what a doc comment says to a shape that may have words already.
-    fn describe(&mut self, shape: &mut Shape, doc: &Doc, what: &str) {
-        if shape.docs.is_none() {
-            shape.docs.clone_from(&doc.prose);
+    /// Reads a type, or what an alias says over the type that it stands for.
+    fn read_part(&mut self, spoken: &Spoken) -> Result<Part, CannotCross> {
+        self.spend(1)?;
+        let all = self.words;
+        let mut targets = Vec::with_capacity(spoken.words.len());
+        let mut aliases: Vec<&TypeDef> = Vec::new();
+        let mut definitions: Vec<&TypeDef> = Vec::new();
+        for (text, ty) in &spoken.words {
+            let Some(types) = all.types(*text) else {
+                continue;
+            };
+            let target = self.aliases.end(Whose::Text(*text), types, *ty);
+            definitions.extend(definition(all, *text, target));
+            aliases.extend(nearest(types, *ty, MOST_ALIASES));
+            targets.push((*text, target));
+        }
+        let is_alias = !aliases.is_empty();
+        let mut part = if is_alias {
+            self.part(&spoken.ty, targets)?
+        } else {
+            self.base(spoken)?
+        };
+        let said = if is_alias { aliases } else { definitions };
+        if let Some(first) = said.first() {
+            let what = format!("type `{}`", first.name.as_deref().unwrap_or_default());
+            let doc = self.doc(said.iter().map(|it| &it.docs), &what);
+            self.describe(&mut part.shape, &doc, &what, false);
+        }
+        Ok(part)
+    }
+
+    /// Counts what is read, so that types which are the same in many ways do not keep the host busy.
+    fn spend(&mut self, work: usize) -> Result<(), CannotCross> {
+        let work = u32::try_from(work).unwrap_or(u32::MAX);
+        self.work = self.work.saturating_add(work);
+        if self.work > MOST_WORK {
+            return Err(CannotCross(format!(
+                "the component has more than {MOST_WORK} types, fields and cases"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The doc comment of one thing, filled in from all texts. What is wrong with it is told once.
+    fn doc<'d>(&mut self, docs: impl Iterator<Item = &'d Docs>, what: &str) -> Doc {
+        let doc = docs
+            .map(|docs| Doc::of(docs, About::Item))
+            .reduce(|near, far| near.or(far, About::Item))
+            .unwrap_or_default();
+        for mistake in &doc.mistakes {
+            self.mistakes.add(|| format!("{what}: {mistake}"));
+        }
+        doc
+    }
+
+    /// Puts what a doc comment says over what is said already.
+    fn describe(&mut self, shape: &mut Shape, doc: &Doc, what: &str, may_be_named: bool) {
+        if let Some(prose) = &doc.prose {
+            shape.docs = Some(Arc::from(&**prose));
         }
         for tag in &doc.tags {
             if is_rule(&tag.name) {
-                if let Err(cause) = shape.rules.add(&tag.name, &tag.value, &shape.kind) {
-                    self.mistakes
-                        .push(format!("{what}: `@{}`: {cause}", tag.name));
+                if let Err(cause) = self.rule(shape, &tag.name, &tag.value) {
+                    self.mistakes.add(|| format!("{what}: {cause}"));
                 }
-            } else if tag.name != "name" {
+            } else if !(may_be_named && tag.name == "name") {
                 self.mistakes
-                    .push(format!("{what}: unknown tag `@{}`", tag.name));
+                    .add(|| format!("{what}: `@{}` has no place here", tag.name));
             }
         }
     }
 
-    fn kind(&mut self, ty: Type, words: Option<Type>) -> Result<Kind, CannotCross> {
-        let id = match ty {
-            Type::Bool => return Ok(self.plain(Kind::Bool, ty, words)),
-            Type::U8 => return Ok(self.plain(Kind::U8, ty, words)),
-            Type::U16 => return Ok(self.plain(Kind::U16, ty, words)),
-            Type::U32 => return Ok(self.plain(Kind::U32, ty, words)),
-            Type::U64 => return Ok(self.plain(Kind::U64, ty, words)),
-            Type::S8 => return Ok(self.plain(Kind::S8, ty, words)),
-            Type::S16 => return Ok(self.plain(Kind::S16, ty, words)),
-            Type::S32 => return Ok(self.plain(Kind::S32, ty, words)),
-            Type::S64 => return Ok(self.plain(Kind::S64, ty, words)),
-            Type::F32 => return Ok(self.plain(Kind::F32, ty, words)),
-            Type::F64 => return Ok(self.plain(Kind::F64, ty, words)),
-            Type::Char => return Ok(self.plain(Kind::Char, ty, words)),
-            Type::String => return Ok(self.plain(Kind::String, ty, words)),
+    /// What a type is that is no alias.
+    fn base(&mut self, spoken: &Spoken) -> Result<Part, CannotCross> {
+        let plain = |kind: Kind| {
+            Ok(Part {
+                shape: kind.into(),
+                parts: 1,
+            })
+        };
+        let id = match spoken.ty {
+            Type::Bool => return plain(Kind::Bool),
+            Type::U8 => return plain(Kind::U8),
+            Type::U16 => return plain(Kind::U16),
+            Type::U32 => return plain(Kind::U32),
+            Type::U64 => return plain(Kind::U64),
+            Type::S8 => return plain(Kind::S8),
+            Type::S16 => return plain(Kind::S16),
+            Type::S32 => return plain(Kind::S32),
+            Type::S64 => return plain(Kind::S64),
+            Type::F32 => return plain(Kind::F32),
+            Type::F64 => return plain(Kind::F64),
+            Type::Char => return plain(Kind::Char),
+            Type::String => return plain(Kind::String),
             Type::ErrorContext => return Err(CannotCross("an error-context cannot cross".into())),
             Type::Id(id) => id,
         };
+        self.defined(id, &spoken.words)
+    }
+
+    fn defined(&mut self, id: TypeId, words: &[(usize, Type)]) -> Result<Part, CannotCross> {
         let types = self.types;
         let definition = types
             .types
             .get(id)
             .ok_or_else(|| CannotCross("a type that the component does not define".into()))?;
-        let words = match (self.words, words) {
-            (Some(text), Some(Type::Id(id))) => text.types.get(id).map(|words| &words.kind),
-            (_, Some(_)) => {
-                self.mismatch = true;
-                None
-            }
-            (_, None) => None,
+        let mut said = Inside::of(self.words, words);
+        let one = |part: Part, kind: fn(Arc<Shape>) -> Kind| Part {
+            shape: kind(Arc::new(part.shape)).into(),
+            parts: part.parts.saturating_add(1),
         };
-        // Each arm takes its words apart like its types; words of another kind are no words.
-        macro_rules! words {
-            ($pattern:pat => $found:expr) => {
-                match words {
-                    Some($pattern) => Some($found),
-                    Some(_) => {
-                        self.mismatch = true;
-                        None
-                    }
-                    None => None,
-                }
-            };
-        }
         Ok(match &definition.kind {
-            TypeDefKind::List(item) => {
-                let words = words!(TypeDefKind::List(item) => item);
-                if follow(types, item).0 == Type::U8 {
-                    Kind::Bytes
-                } else {
-                    Kind::List(Box::new(self.shape(item, words)?))
+            TypeDefKind::List(item)
+                if self.aliases.end(Whose::Component, types, *item) == Type::U8 =>
+            {
+                Part {
+                    shape: Kind::Bytes.into(),
+                    parts: 1,
                 }
             }
+            TypeDefKind::List(item) => one(self.part(item, said.next())?, Kind::List),
             TypeDefKind::FixedLengthList(item, length) => {
-                let words = words!(TypeDefKind::FixedLengthList(item, _) => item);
-                Kind::FixedList(Box::new(self.shape(item, words)?), *length)
+                let item = self.part(item, said.next())?;
+                Part {
+                    shape: Kind::FixedList(Arc::new(item.shape), *length).into(),
+                    parts: item.parts.saturating_add(1),
+                }
             }
             TypeDefKind::Option(inner) => {
-                let words = words!(TypeDefKind::Option(inner) => inner);
-                Kind::Option(Box::new(self.shape(inner, words)?))
+                let inner = self.part(inner, said.next())?;
+                Part {
+                    shape: inner.shape.optional(),
+                    parts: inner.parts.saturating_add(1),
+                }
             }
             TypeDefKind::Map(key, value) => {
-                let words = words!(TypeDefKind::Map(key, value) => (key, value));
-                Kind::Map(
-                    Box::new(self.shape(key, words.map(|(key, _)| key))?),
-                    Box::new(self.shape(value, words.map(|(_, value)| value))?),
-                )
+                let key = self.part(key, said.next())?;
+                let value = self.part(value, said.next())?;
+                Part {
+                    shape: Kind::Map(Arc::new(key.shape), Arc::new(value.shape)).into(),
+                    parts: key.parts.saturating_add(value.parts).saturating_add(1),
+                }
             }
             TypeDefKind::Result(sides) => {
-                let words = words!(TypeDefKind::Result(sides) => sides);
-                Kind::Result {
-                    ok: self.side(sides.ok.as_ref(), words.and_then(|words| words.ok.as_ref()))?,
-                    err: self.side(
-                        sides.err.as_ref(),
-                        words.and_then(|words| words.err.as_ref()),
-                    )?,
+                let mut parts = 1_u32;
+                let mut side = |ty: &Option<Type>| -> Result<_, CannotCross> {
+                    let Some(ty) = ty else { return Ok(None) };
+                    let part = self.part(ty, said.next())?;
+                    parts = parts.saturating_add(part.parts);
+                    Ok(Some(Arc::new(part.shape)))
+                };
+                let (ok, err) = (side(&sides.ok)?, side(&sides.err)?);
+                Part {
+                    shape: Kind::Result { ok, err }.into(),
+                    parts,
                 }
             }
             TypeDefKind::Tuple(tuple) => {
-                let words = words!(TypeDefKind::Tuple(tuple) => &tuple.types);
+                self.spend(tuple.types.len())?;
+                let mut parts = 1_u32;
                 let mut items = Vec::with_capacity(tuple.types.len());
-                for (index, item) in tuple.types.iter().enumerate() {
-                    items.push(self.shape(item, words.and_then(|words| words.get(index)))?);
+                for item in &tuple.types {
+                    let item = self.part(item, said.next())?;
+                    parts = parts.saturating_add(item.parts);
+                    items.push(item.shape);
                 }
-                Kind::Tuple(items)
+                Part {
+                    shape: Kind::Tuple(items.into()).into(),
+                    parts,
+                }
             }
             TypeDefKind::Record(record) => {
-                let words = words!(TypeDefKind::Record(record) => &record.fields);
+                self.spend(record.fields.len())?;
+                let mut parts = 1_u32;
                 let mut fields = Vec::with_capacity(record.fields.len());
                 for field in &record.fields {
-                    let words =
-                        words.and_then(|words| words.iter().find(|words| words.name == field.name));
-                    let mut shape = self.shape(&field.ty, words.map(|words| &words.ty))?;
-                    let doc = words.map(|words| Doc::of(&words.docs)).unwrap_or_default();
-                    let what = format!("field `{}`", field.name);
-                    // A field's own words say more than those of its type.
-                    if doc.prose.is_some() {
-                        shape.docs = None;
-                    }
-                    self.describe(&mut shape, &doc, &what);
-                    fields.push(Member {
-                        wit: field.name.clone(),
-                        json: self.json_name(&field.name, &doc),
-                        shape,
-                    });
+                    let docs = said.docs();
+                    let part = self.part(&field.ty, said.next())?;
+                    parts = parts.saturating_add(part.parts);
+                    fields.push(self.field(&field.name, part.shape, &docs));
                 }
-                Kind::Record(scope(fields)?)
+                Part {
+                    shape: Kind::Record(scope(fields)?).into(),
+                    parts,
+                }
             }
             TypeDefKind::Variant(variant) => {
-                let words = words!(TypeDefKind::Variant(variant) => &variant.cases);
+                self.spend(variant.cases.len())?;
+                let mut parts = 1_u32;
                 let mut cases = Vec::with_capacity(variant.cases.len());
                 for case in &variant.cases {
-                    let words =
-                        words.and_then(|words| words.iter().find(|words| words.name == case.name));
+                    let docs = said.docs();
+                    let types = said.next();
                     let payload = match &case.ty {
-                        Some(ty) => {
-                            Some(self.shape(ty, words.and_then(|words| words.ty.as_ref()))?)
-                        }
+                        Some(ty) => Some(self.part(ty, types)?),
                         None => None,
                     };
-                    cases.push(self.case(&case.name, words.map(|words| &words.docs), payload));
+                    let more = payload.as_ref().map_or(0, |payload| payload.parts);
+                    parts = parts.saturating_add(more).saturating_add(1);
+                    let payload = payload.map(|payload| payload.shape);
+                    cases.push(self.case(&case.name, &docs, payload));
                 }
-                Kind::Variant(scope(cases)?)
+                Part {
+                    shape: Kind::Variant(scope(cases)?).into(),
+                    parts,
+                }
             }
             TypeDefKind::Enum(names) => {
-                let words = words!(TypeDefKind::Enum(names) => &names.cases);
-                let cases = names
-                    .cases
-                    .iter()
-                    .map(|case| {
-                        let words = words
-                            .and_then(|words| words.iter().find(|words| words.name == case.name));
-                        self.case(&case.name, words.map(|words| &words.docs), None)
-                    })
-                    .collect();
-                Kind::Enum(scope(cases)?)
+                let names = names.cases.iter().map(|case| &*case.name);
+                self.plain_cases(names, said, Kind::Enum)?
             }
             TypeDefKind::Flags(flags) => {
-                let words = words!(TypeDefKind::Flags(flags) => &flags.flags);
-                let cases = flags
-                    .flags
-                    .iter()
-                    .map(|flag| {
-                        let words = words
-                            .and_then(|words| words.iter().find(|words| words.name == flag.name));
-                        self.case(&flag.name, words.map(|words| &words.docs), None)
-                    })
-                    .collect();
-                Kind::Flags(scope(cases)?)
+                let names = flags.flags.iter().map(|flag| &*flag.name);
+                self.plain_cases(names, said, Kind::Flags)?
             }
             TypeDefKind::Handle(Handle::Own(resource) | Handle::Borrow(resource)) => {
-                let (_, definitions) = follow(types, &Type::Id(*resource));
-                let name = definitions
-                    .last()
-                    .and_then(|definition| definition.name.as_deref());
+                let resource = self
+                    .aliases
+                    .end(Whose::Component, types, Type::Id(*resource));
+                let name = if let Type::Id(id) = resource {
+                    types.types.get(id).and_then(|it| it.name.as_deref())
+                } else {
+                    None
+                };
                 return Err(CannotCross(format!(
                     "a handle of the resource `{}` cannot cross",
                     name.unwrap_or_default()
@@ -345,64 +383,101 @@ impl<'a> Shapes<'a> {
         })
     }
 
-    fn plain(&mut self, kind: Kind, ty: Type, words: Option<Type>) -> Kind {
-        self.mismatch |= words.is_some_and(|words| words != ty);
-        kind
+    fn field(&mut self, name: &str, mut shape: Shape, docs: &[&Docs]) -> Member {
+        let what = format!("field `{name}`");
+        let doc = self.doc(docs.iter().copied(), &what);
+        self.describe(&mut shape, &doc, &what, true);
+        Member {
+            wit: name.to_owned(),
+            json: self.json_name(name, &doc, is_key, &what),
+            shape,
+        }
     }
 
-    fn side(
-        &mut self,
-        ty: Option<&Type>,
-        words: Option<&Type>,
-    ) -> Result<Option<Box<Shape>>, CannotCross> {
-        ty.map(|ty| self.shape(ty, words).map(Box::new)).transpose()
-    }
-
-    fn case(&mut self, name: &str, docs: Option<&Docs>, payload: Option<Shape>) -> Case {
-        let doc = docs.map(Doc::of).unwrap_or_default();
+    fn case(&mut self, name: &str, docs: &[&Docs], payload: Option<Shape>) -> Case {
+        let what = format!("case `{name}`");
+        let doc = self.doc(docs.iter().copied(), &what);
         for tag in doc.tags.iter().filter(|tag| tag.name != "name") {
             self.mistakes
-                .push(format!("case `{name}`: unknown tag `@{}`", tag.name));
+                .add(|| format!("{what}: `@{}` has no place here", tag.name));
         }
         Case {
             wit: name.to_owned(),
-            json: self.json_name(name, &doc),
-            docs: doc.prose,
+            json: self.json_name(name, &doc, is_label, &what),
+            docs: doc.prose.map(Arc::from),
             payload,
         }
     }
 
-    /// The name in JSON: what the author says, or else the WIT name in the service's case.
-    fn json_name(&self, wit: &str, doc: &Doc) -> String {
-        match doc.tag("name") {
-            Some(name) if !name.is_empty() => name.to_owned(),
-            Some(_) | None => self.case.of(wit),
+    /// Cases without payload, of which each is a part of the schema all the same.
+    fn plain_cases<'n>(
+        &mut self,
+        names: impl ExactSizeIterator<Item = &'n str>,
+        mut said: Inside<'_>,
+        kind: fn(Arc<Scope<Case>>) -> Kind,
+    ) -> Result<Part, CannotCross> {
+        self.spend(names.len())?;
+        let parts = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        let mut cases = Vec::with_capacity(names.len());
+        for name in names {
+            let docs = said.docs();
+            said.next();
+            cases.push(self.case(name, &docs, None));
         }
+        Ok(Part {
+            shape: kind(scope(cases)?).into(),
+            parts: parts.saturating_add(1),
+        })
+    }
+
+    /// The name in JSON: what the author says, or else the WIT name in the service's case.
+    fn json_name(
+        &mut self,
+        wit: &str,
+        doc: &Doc,
+        is_legal: fn(&str) -> bool,
+        what: &str,
+    ) -> String {
+        match doc.tag("name") {
+            Some(name) if is_legal(name) => return name.to_owned(),
+            Some(name) => self.mistakes.add(|| {
+                format!("{what}: `@name {name}` is not used: readers of JSON take no such name")
+            }),
+            None => {}
+        }
+        self.case.of(wit)
     }
 }
 
-fn scope<T: Named>(items: Vec<T>) -> Result<Scope<T>, CannotCross> {
-    Scope::new(items).map_err(|clash| CannotCross(clash.to_string()))
+/// What texts say of the parts of a type, one part after another. The texts have the type of the
+/// component, so theirs have the same parts in the same order.
+struct Inside<'w> {
+    definitions: Vec<(usize, &'w TypeDefKind)>,
+    place: usize,
 }
 
-/// What a type stands for, and the definitions on the way there, the nearest first.
-fn follow<'r>(resolve: &'r Resolve, ty: &Type) -> (Type, Vec<&'r TypeDef>) {
-    let mut ty = *ty;
-    let mut passed = Vec::new();
-    while let Type::Id(id) = ty {
-        let Some(definition) = resolve.types.get(id) else {
-            break;
-        };
-        passed.push(definition);
-        match definition.kind {
-            TypeDefKind::Type(target) => ty = target,
-            TypeDefKind::Record(_)
-            | TypeDefKind::Resource
+impl<'w> Inside<'w> {
+    fn of(words: &'w Words, said: &[(usize, Type)]) -> Self {
+        let definitions = said
+            .iter()
+            .filter_map(|(text, ty)| Some((*text, &definition(words, *text, *ty)?.kind)));
+        Self {
+            definitions: definitions.collect(),
+            place: 0,
+        }
+    }
+
+    /// The doc comments of the next field or case, which is not passed.
+    fn docs(&self) -> Vec<&'w Docs> {
+        let place = self.place;
+        let docs = self.definitions.iter().filter_map(|(_, kind)| match kind {
+            TypeDefKind::Record(record) => record.fields.get(place).map(|it| &it.docs),
+            TypeDefKind::Variant(variant) => variant.cases.get(place).map(|it| &it.docs),
+            TypeDefKind::Enum(names) => names.cases.get(place).map(|it| &it.docs),
+            TypeDefKind::Flags(flags) => flags.flags.get(place).map(|it| &it.docs),
+            TypeDefKind::Resource
             | TypeDefKind::Handle(_)
-            | TypeDefKind::Flags(_)
             | TypeDefKind::Tuple(_)
-            | TypeDefKind::Variant(_)
-            | TypeDefKind::Enum(_)
             | TypeDefKind::Option(_)
             | TypeDefKind::Result(_)
             | TypeDefKind::List(_)
@@ -410,8 +485,52 @@ fn follow<'r>(resolve: &'r Resolve, ty: &Type) -> (Type, Vec<&'r TypeDef>) {
             | TypeDefKind::FixedLengthList(..)
             | TypeDefKind::Future(_)
             | TypeDefKind::Stream(_)
-            | TypeDefKind::Unknown => break,
-        }
+            | TypeDefKind::Type(_)
+            | TypeDefKind::Unknown => None,
+        });
+        docs.collect()
     }
-    (ty, passed)
+
+    /// The types of the next part.
+    fn next(&mut self) -> Vec<(usize, Type)> {
+        let place = self.place;
+        self.place += 1;
+        let types = self.definitions.iter().filter_map(|(text, kind)| {
+            let ty = match kind {
+                TypeDefKind::Record(record) => record.fields.get(place).map(|it| it.ty),
+                TypeDefKind::Variant(variant) => variant.cases.get(place).and_then(|it| it.ty),
+                TypeDefKind::Tuple(tuple) => tuple.types.get(place).copied(),
+                TypeDefKind::Option(inner)
+                | TypeDefKind::List(inner)
+                | TypeDefKind::FixedLengthList(inner, _) => Some(*inner),
+                TypeDefKind::Map(key, value) => Some(if place == 0 { *key } else { *value }),
+                TypeDefKind::Result(sides) => {
+                    let sides = [sides.ok, sides.err];
+                    sides.into_iter().flatten().nth(place)
+                }
+                TypeDefKind::Enum(_)
+                | TypeDefKind::Flags(_)
+                | TypeDefKind::Resource
+                | TypeDefKind::Handle(_)
+                | TypeDefKind::Future(_)
+                | TypeDefKind::Stream(_)
+                | TypeDefKind::Type(_)
+                | TypeDefKind::Unknown => None,
+            };
+            Some((*text, ty?))
+        });
+        types.collect()
+    }
+}
+
+fn scope<T: Named>(items: Vec<T>) -> Result<Arc<Scope<T>>, CannotCross> {
+    Scope::new(items)
+        .map(Arc::new)
+        .map_err(|clash| CannotCross(clash.to_string()))
+}
+
+/// The definition of a type of a text; primitive types have none.
+fn definition(words: &Words, text: usize, ty: Type) -> Option<&TypeDef> {
+    let Type::Id(id) = ty else { return None };
+    words.types(text)?.types.get(id)
 }

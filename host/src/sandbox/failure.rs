@@ -229,6 +229,17 @@ impl Cause {
     }
 }
 
+/// A cause that is all that is known.
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause,
+            detail: None,
+            said: None,
+        }
+    }
+}
+
 impl From<Cause> for Ended {
     fn from(cause: Cause) -> Self {
         Self {

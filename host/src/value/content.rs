@@ -269,19 +269,25 @@ pub(super) fn prompt(value: Val) -> Result<(Option<String>, Vec<Message>), NotEn
     ))
 }
 
+/// How long the `meta` of all documents of one answer may be, in bytes: it is read to a tree, which takes
+/// many times more.
+const LONGEST_META: usize = 256 << 10;
+
 /// Reads `contents`.
 pub(super) fn documents(value: Val) -> Result<Vec<Document>, NotEncoded> {
     let [documents] = fields(value)?;
-    let document = |value| {
+    let mut room = LONGEST_META;
+    let mut object = |value| object(value, &mut room);
+    let mut document = |value| {
         let [uri, mime_type, body, meta] = fields(value)?;
         Ok(Document {
             uri: option(uri, text)?,
             mime_type: option(mime_type, text)?,
             body: holding(body)?,
-            meta: option(meta, object)?,
+            meta: option(meta, &mut object)?,
         })
     };
-    list(documents)?.into_iter().map(document).collect()
+    list(documents)?.into_iter().map(&mut document).collect()
 }
 
 /// Reads a `list<string>`.
@@ -386,8 +392,12 @@ fn whole(value: &Val) -> Result<u64, NotEncoded> {
     Ok(*number)
 }
 
-fn object(value: Val) -> Result<Map<String, Value>, NotEncoded> {
-    serde_json::from_str(&text(value)?)
+fn object(value: Val, room: &mut usize) -> Result<Map<String, Value>, NotEncoded> {
+    let text = text(value)?;
+    *room = room
+        .checked_sub(text.len())
+        .ok_or_else(|| odd("`meta` of at most 256 KiB in all", "more"))?;
+    serde_json::from_str(&text)
         .map_err(|cause| odd("`meta` with a JSON object as text", &cause.to_string()))
 }
 

@@ -33,7 +33,7 @@ pub(super) fn arguments(
             Ok(Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) => {
                 return Err(NotDecoded::NotAnObject);
             }
-            Err(error) => return Err(NotDecoded::Syntax(error.to_string())),
+            Err(invalid) => return Err(NotDecoded::Syntax(invalid.to_string())),
         },
     };
     Decoder::new(are_texts).arguments(params, given)
@@ -51,11 +51,19 @@ pub(super) fn texts(params: &Scope<Member>, texts: &[String]) -> Result<Vec<Val>
 }
 
 /// Decodes one value that stands alone, such as a default in a doc tag, and tells how much memory
-/// it takes.
-pub(super) fn value(shape: &Shape, json: Json<'_>) -> Result<(Val, usize), NotDecoded> {
-    let mut decoder = Decoder::new(false);
+/// it takes of the `room` that it may.
+pub(super) fn value(
+    shape: &Shape,
+    json: Json<'_>,
+    room: usize,
+) -> Result<(Val, usize), NotDecoded> {
+    let mut decoder = Decoder {
+        room,
+        most: room,
+        ..Decoder::new(false)
+    };
     let value = decoder.value(shape, json, &Pointer::Root);
-    let taken = ROOM.saturating_sub(decoder.room);
+    let taken = room.saturating_sub(decoder.room);
     decoder.finish(value.map(|value| (value, taken)))
 }
 
@@ -72,6 +80,8 @@ struct Decoder {
     mistakes: Mistakes,
     /// Whether texts are all that callers can send.
     are_texts: bool,
+    /// How much memory values may take, and how much of it is left.
+    most: usize,
     room: usize,
     is_full: bool,
 }
@@ -81,6 +91,7 @@ impl Decoder {
         Self {
             mistakes: Mistakes::default(),
             are_texts,
+            most: ROOM,
             room: ROOM,
             is_full: false,
         }
@@ -260,11 +271,12 @@ impl Decoder {
         }
         // Noted once: whatever follows has no room either, but is not what is wrong.
         self.room = 0;
+        let most = self.most;
         if !std::mem::replace(&mut self.is_full, true) {
             self.mistakes.add(at, || {
                 format!(
-                    "the arguments take more than {} MiB of memory; send less",
-                    ROOM >> 20
+                    "the values take more than {} KiB of memory; send less",
+                    most >> 10
                 )
             });
         }

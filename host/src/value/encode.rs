@@ -7,9 +7,8 @@ pub(super) use self::write::{base64, text};
 use serde_json::value::RawValue;
 use wasmtime::component::Val;
 
-use self::write::{utf8, write};
+use self::write::raw;
 use super::content::{self, Block, Document, Message};
-use super::pointer::Pointer;
 use super::signature::Form;
 use super::{Answer, Kind, Native, Shape};
 
@@ -22,8 +21,8 @@ pub enum Encoded {
     Value {
         /// The value as an object that keeps to the output schema.
         structured: Box<RawValue>,
-        /// The same for readers: plain text for a `string`, otherwise the JSON of `structured`.
-        text: String,
+        /// The same for readers, if it is a `string`; for any other it is the JSON of `structured`.
+        text: Option<String>,
     },
     /// It returned content of a media type.
     Media {
@@ -75,17 +74,23 @@ impl Encoded {
     }
 }
 
-/// A result that is not of the type the component declares, or says what that type cannot mean. The
-/// engine has checked the types, so the first takes a defect of the host.
+/// Why a result cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the result{} is {got} where the type says {expected}", place(.pointer))]
-pub struct NotEncoded {
-    /// Where in the result, as a JSON pointer.
-    pub pointer: String,
-    /// What the type says.
-    pub expected: String,
-    /// What the value is.
-    pub got: String,
+pub enum NotEncoded {
+    /// It is not of the type the component declares, or says what that type cannot mean. The engine
+    /// has checked the types, so the first takes a defect of the host.
+    #[error("the result{} is {got} where the type says {expected}", place(.pointer))]
+    Odd {
+        /// Where in the result, as a JSON pointer.
+        pointer: String,
+        /// What the type says.
+        expected: String,
+        /// What the value is.
+        got: String,
+    },
+    /// It is larger than a result may be. Nothing is written beyond that.
+    #[error("the result is larger than a result may be")]
+    TooLarge,
 }
 
 fn place(pointer: &str) -> String {
@@ -99,19 +104,20 @@ fn place(pointer: &str) -> String {
 /// What stands for an `err` that carries nothing.
 const NO_REASON: &str = "the tool failed and gave no reason";
 
-/// Encodes what a function returned.
+/// Encodes what a function returned, as at most so many bytes.
 pub(super) fn answer(
     answer: &Answer,
     form: &Form,
     results: Vec<Val>,
+    limit: usize,
 ) -> Result<Encoded, NotEncoded> {
     let mut results = results.into_iter();
     match (answer, results.next(), results.next()) {
         (Answer::Nothing, None, None) => Ok(Encoded::Done),
-        (Answer::Value(shape), Some(value), None) => success(shape, form, value),
+        (Answer::Value(shape), Some(value), None) => success(shape, form, value, limit),
         (Answer::Fallible { ok, .. }, Some(Val::Result(Ok(value))), None) => match (ok, value) {
             (None, None) => Ok(Encoded::Done),
-            (Some(shape), Some(value)) => success(shape, form, *value),
+            (Some(shape), Some(value)) => success(shape, form, *value, limit),
             (Some(_), None) | (None, Some(_)) => Err(odd("`ok` as declared", "another `ok`")),
         },
         (Answer::Fallible { err, .. }, Some(Val::Result(Err(value))), None) => match (err, value) {
@@ -119,7 +125,7 @@ pub(super) fn answer(
                 text: NO_REASON.to_owned(),
                 error: None,
             }),
-            (Some(shape), Some(value)) => failure(shape, *value),
+            (Some(shape), Some(value)) => failure(shape, *value, limit),
             (Some(_), None) | (None, Some(_)) => Err(odd("`err` as declared", "another `err`")),
         },
         (Answer::Fallible { .. }, Some(value), None) => Err(odd("`result`", noun(&value))),
@@ -130,61 +136,56 @@ pub(super) fn answer(
 }
 
 pub(super) fn odd(expected: &str, got: &str) -> NotEncoded {
-    NotEncoded {
+    NotEncoded::Odd {
         pointer: String::new(),
         expected: expected.to_owned(),
         got: got.to_owned(),
     }
 }
 
-fn success(shape: &Shape, form: &Form, value: Val) -> Result<Encoded, NotEncoded> {
-    match form {
-        Form::Value => structured(shape, value),
-        Form::Media(media) => Ok(Encoded::Media {
+fn success(shape: &Shape, form: &Form, value: Val, limit: usize) -> Result<Encoded, NotEncoded> {
+    let encoded = match form {
+        Form::Value => {
+            let structured = raw(shape, &value, !is_object(shape), limit)?;
+            let text = if let Val::String(text) = value {
+                Some(text)
+            } else {
+                None
+            };
+            return Ok(Encoded::Value { structured, text });
+        }
+        Form::Media(media) => Encoded::Media {
             media: media.clone(),
             data: content::bytes(value)?,
-        }),
-        Form::Native(Native::Content) => content::blocks(value).map(Encoded::Content),
+        },
+        Form::Native(Native::Content) => Encoded::Content(content::blocks(value)?),
         Form::Native(Native::Prompt) => {
-            content::prompt(value).map(|(description, messages)| Encoded::Prompt {
+            let (description, messages) = content::prompt(value)?;
+            Encoded::Prompt {
                 description,
                 messages,
-            })
+            }
         }
-        Form::Native(Native::Documents) => content::documents(value).map(Encoded::Documents),
-        Form::Native(Native::Completions) => content::texts(value).map(Encoded::Completions),
-    }
-}
-
-fn structured(shape: &Shape, value: Val) -> Result<Encoded, NotEncoded> {
-    let json = if is_object(shape) {
-        text(shape, &value)?
-    } else {
-        let mut out = b"{\"result\":".to_vec();
-        write(shape, &value, &Pointer::Root, &mut out)?;
-        out.push(b'}');
-        utf8(out)?
+        Form::Native(Native::Documents) => Encoded::Documents(content::documents(value)?),
+        Form::Native(Native::Completions) => Encoded::Completions(content::texts(value)?),
     };
-    let (structured, text) = both(json, value)?;
-    Ok(Encoded::Value { structured, text })
+    if encoded.size() > limit {
+        return Err(NotEncoded::TooLarge);
+    }
+    Ok(encoded)
 }
 
-fn failure(shape: &Shape, value: Val) -> Result<Encoded, NotEncoded> {
-    let (error, text) = both(text(shape, &value)?, value)?;
+fn failure(shape: &Shape, value: Val, limit: usize) -> Result<Encoded, NotEncoded> {
+    let error = raw(shape, &value, false, limit)?;
+    let text = if let Val::String(text) = value {
+        text
+    } else {
+        error.get().to_owned()
+    };
     Ok(Encoded::Failed {
         text,
         error: Some(error),
     })
-}
-
-/// The JSON of a value, and what readers see of it.
-fn both(json: String, value: Val) -> Result<(Box<RawValue>, String), NotEncoded> {
-    let raw = |json| RawValue::from_string(json).map_err(|error| odd("JSON", &error.to_string()));
-    if let Val::String(text) = value {
-        Ok((raw(json)?, text))
-    } else {
-        Ok((raw(json.clone())?, json))
-    }
 }
 
 /// Whether a result of this shape is an object already, and needs no `result` around it. Others

@@ -27,12 +27,105 @@ pub(super) struct Mirror {
     path: Vec<usize>,
 }
 
-impl Mirror {
-    /// Finds all of them. Only properties may lead there (MCP 2026-07-28, `x-mcp-header`).
-    pub(super) fn all(params: &Scope<Member>) -> Vec<Self> {
-        let mut found = Vec::new();
-        search(params, &mut Vec::new(), &mut found);
+/// The mirrors of a function, and the headers that were asked for and cannot be.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) mirrors: Vec<Mirror>,
+    pub(super) misplaced: Vec<String>,
+}
+
+impl Found {
+    /// Finds all of them. Only properties may lead there, and no two may have one header (MCP
+    /// 2026-07-28, `x-mcp-header`).
+    pub(super) fn of(params: &Scope<Member>) -> Self {
+        let mut found = Self::default();
+        found.members(params, Some(&mut Vec::new()));
         found
+    }
+
+    /// `path` is what leads to the members, if only properties do.
+    fn members(&mut self, members: &Scope<Member>, mut path: Option<&mut Vec<usize>>) {
+        for (index, member) in members.iter().enumerate() {
+            if let Some(path) = path.as_deref_mut() {
+                path.push(index);
+            }
+            self.shape(&member.shape, path.as_deref_mut());
+            if let Some(path) = path.as_deref_mut() {
+                path.pop();
+            }
+        }
+    }
+
+    fn shape(&mut self, shape: &Shape, path: Option<&mut Vec<usize>>) {
+        if let Some(header) = shape.rules.header() {
+            self.header(header, path.as_deref());
+        }
+        // An option of a parameter or field is the property itself.
+        let kind = if let Kind::Option(inner) = &shape.kind {
+            &inner.kind
+        } else {
+            &shape.kind
+        };
+        match kind {
+            Kind::Record(fields) => self.members(fields, path),
+            Kind::Option(inner) | Kind::List(inner) | Kind::FixedList(inner, _) => {
+                self.shape(inner, None);
+            }
+            Kind::Tuple(shapes) => shapes.iter().for_each(|shape| self.shape(shape, None)),
+            Kind::Variant(cases) | Kind::Enum(cases) | Kind::Flags(cases) => cases
+                .iter()
+                .filter_map(|case| case.payload.as_ref())
+                .for_each(|shape| self.shape(shape, None)),
+            Kind::Result { ok, err } => [ok, err]
+                .into_iter()
+                .flatten()
+                .for_each(|shape| self.shape(shape, None)),
+            Kind::Map(key, value) => {
+                self.shape(key, None);
+                self.shape(value, None);
+            }
+            Kind::Bool
+            | Kind::S8
+            | Kind::S16
+            | Kind::S32
+            | Kind::S64
+            | Kind::U8
+            | Kind::U16
+            | Kind::U32
+            | Kind::U64
+            | Kind::F32
+            | Kind::F64
+            | Kind::Char
+            | Kind::String
+            | Kind::Bytes => {}
+        }
+    }
+
+    fn header(&mut self, header: &str, path: Option<&Vec<usize>>) {
+        let is_taken = |mirror: &Mirror| mirror.header.eq_ignore_ascii_case(header);
+        match path {
+            Some(path) if !self.mirrors.iter().any(is_taken) => self.mirrors.push(Mirror {
+                header: header.to_owned(),
+                path: path.clone(),
+            }),
+            Some(_) | None => {
+                if !self.misplaced.iter().any(|other| other == header) {
+                    self.misplaced.push(header.to_owned());
+                }
+            }
+        }
+    }
+}
+
+impl Mirror {
+    /// The name of the header.
+    pub(super) fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// The parameter, field of it, field of that, that is repeated.
+    pub(super) fn path(&self) -> &[usize] {
+        &self.path
     }
 
     /// Reads the argument from the caller's text, in whatever spelling it has.
@@ -65,32 +158,8 @@ pub(super) fn read<'a>(
         .collect()
 }
 
-fn search(members: &Scope<Member>, path: &mut Vec<usize>, found: &mut Vec<Mirror>) {
-    for (index, member) in members.iter().enumerate() {
-        path.push(index);
-        if let Some(header) = header_of(&member.shape) {
-            found.push(Mirror {
-                header: header.to_owned(),
-                path: path.clone(),
-            });
-        }
-        if let Some(fields) = fields_of(&member.shape) {
-            search(fields, path, found);
-        }
-        path.pop();
-    }
-}
-
-fn header_of(shape: &Shape) -> Option<&str> {
-    let inner = if let Kind::Option(inner) = &shape.kind {
-        inner.rules.header()
-    } else {
-        None
-    };
-    shape.rules.header().or(inner)
-}
-
-fn fields_of(shape: &Shape) -> Option<&Scope<Member>> {
+/// The fields of a record, or of one in an option.
+pub(super) fn fields_of(shape: &Shape) -> Option<&Scope<Member>> {
     let kind = if let Kind::Option(inner) = &shape.kind {
         &inner.kind
     } else {
@@ -134,7 +203,7 @@ fn header_text(json: &Json<'_>) -> Option<String> {
         Json::Number(Number::Natural(value)) => Some(value.to_string()),
         Json::Number(Number::Negative(value)) => Some(value.to_string()),
         // Rust writes `42.0` as `42`, which is how integers are compared.
-        Json::Number(Number::Float(value)) => Some(value.to_string()),
+        Json::Number(number @ Number::Float(_)) => number.as_f64().map(|value| value.to_string()),
         Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }

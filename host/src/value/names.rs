@@ -126,8 +126,9 @@ impl<T: Named> Scope<T> {
 
     /// The item a caller probably meant by a spelling that is not in the table.
     pub fn nearest(&self, given: &str) -> Option<&T> {
-        // The comparison costs the product of both lengths, and the caller chooses one of them.
-        if given.len() > LONGEST_COMPARED {
+        // The comparison costs the product of both lengths, for each item, and the caller chooses how
+        // often it is made.
+        if given.len() > LONGEST || self.items.len() > MOST_COMPARED {
             return None;
         }
         let given = folded(given);
@@ -144,8 +145,23 @@ impl<T: Named> Scope<T> {
     }
 }
 
-/// Names longer than this are not looked for among similar ones.
-const LONGEST_COMPARED: usize = 64;
+/// The longest name in JSON. Readers take no longer ones as keys, and a result has one for each value.
+pub const LONGEST: usize = 64;
+
+/// Whether a text can be the name of a parameter or field: a key that model vendors take. One other
+/// name can cost a client its whole list.
+pub fn is_key(name: &str) -> bool {
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    (1..=LONGEST).contains(&name.len()) && name.chars().all(legal)
+}
+
+/// Whether a text can be the name of a case, which is a value and no key.
+pub fn is_label(name: &str) -> bool {
+    (1..=LONGEST).contains(&name.chars().count()) && !name.contains(char::is_control)
+}
+
+/// Among more names than these, no similar ones are looked for.
+const MOST_COMPARED: usize = 200;
 
 /// How alike two names must be for one to be proposed for the other; 1 means equal. Found by trying:
 /// `metrical` and `lable` find `metric` and `label`, `cube` does not find `circle`.
@@ -208,6 +224,20 @@ pub struct Clash {
     pub first: String,
     /// The WIT name of the other.
     pub second: String,
+}
+
+impl Clash {
+    /// The same of two parameters, which have no doc comments of their own.
+    pub fn of_parameters(&self) -> String {
+        let Self {
+            name,
+            first,
+            second,
+        } = self;
+        format!(
+            "its parameters `{first}` and `{second}` are both called `{name}`: rename one of them, as in `@param {second} as other`"
+        )
+    }
 }
 
 impl fmt::Display for Clash {

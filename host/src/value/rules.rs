@@ -5,22 +5,25 @@ mod bound;
 mod format;
 mod given;
 mod pattern;
+mod property;
 mod sample;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use wasmtime::component::Val;
 
 use self::given::Given;
+pub(super) use self::pattern::Pattern;
 use self::sample::Sample;
 use super::Kind;
 
 /// What must hold for a value beyond its type, and what stands for it when it is missing.
 ///
-/// Most values have no rules, so those that have keep them elsewhere.
+/// Most values have no rules, and those that have share them with their copies.
 #[derive(Clone, Debug, Default)]
-pub struct Rules(Option<Box<Given>>);
+pub struct Rules(Option<Arc<Given>>);
 
 impl Rules {
     /// The doc tags that are rules, without their `@`.
@@ -38,14 +41,28 @@ impl Rules {
         "header",
     ];
 
+    /// How much memory the rules of one component may take, in bytes. Patterns take most: at load they
+    /// become tables, so that texts are matched in linear time.
+    pub const ROOM: usize = 16 << 20;
+
     /// Adds the rule of a doc tag (`min`, without its `@`) to a value of this kind, in place of an
-    /// earlier one of the same name; examples add up. A rule on an option is about what is in it.
-    pub fn add(&mut self, tag: &str, value: &str, kind: &Kind) -> Result<(), InvalidRule> {
-        let mut given = self.0.clone().unwrap_or_default();
+    /// earlier one of the same name; examples add up. A rule on an option is about what is in it. What
+    /// it takes of memory is taken from `room`.
+    pub fn add(
+        &mut self,
+        tag: &str,
+        value: &str,
+        kind: &Kind,
+        room: &mut usize,
+    ) -> Result<(), InvalidRule> {
+        let mut given = self.0.as_deref().cloned().unwrap_or_default();
         let value = value.trim();
-        match given.set(tag, value, kind).and_then(|()| given.agree()) {
+        match given
+            .set(tag, value, kind, room)
+            .and_then(|()| given.agree())
+        {
             Ok(()) => {
-                self.0 = Some(given);
+                self.0 = Some(Arc::new(given));
                 Ok(())
             }
             Err(why) => Err(InvalidRule {
@@ -55,6 +72,11 @@ impl Rules {
                 why,
             }),
         }
+    }
+
+    /// The same rules for an option of a value of this kind.
+    pub(super) fn within_option(self, kind: &Kind) -> Self {
+        Self(self.0.map(|given| Arc::new(given.within_option(kind))))
     }
 
     /// Tells every rule that a value breaks. A value of another kind than the rules' breaks none.
@@ -79,10 +101,22 @@ impl Rules {
         self.0.as_ref()?.byte_count()
     }
 
-    /// Writes the rules into the schema of a value of this kind, over what its type says.
+    /// About how many bytes the rules take in a schema.
+    pub(super) fn size(&self) -> usize {
+        self.0.as_ref().map_or(0, |given| given.size())
+    }
+
+    /// Writes what must hold into the schema of a value of this kind, over what its type says.
     pub(super) fn write(&self, kind: &Kind, schema: &mut Map<String, Value>) {
         if let Some(given) = &self.0 {
             given.write(kind, schema);
+        }
+    }
+
+    /// Writes the examples into the schema of a value, and the default if one can stand for it.
+    pub(super) fn write_samples(&self, is_member: bool, schema: &mut Map<String, Value>) {
+        if let Some(given) = &self.0 {
+            given.write_samples(is_member, schema);
         }
     }
 }
@@ -104,6 +138,7 @@ enum Why {
     Malformed(String),
     NothingLeft,
     DefaultBreaks(String),
+    NoRoom,
 }
 
 impl fmt::Display for InvalidRule {
@@ -125,6 +160,11 @@ impl fmt::Display for InvalidRule {
             Why::Malformed(problem) => write!(f, ": {problem}"),
             Why::NothingLeft => f.write_str(" leaves no value, with the rules before it"),
             Why::DefaultBreaks(problem) => write!(f, " and the default do not agree: {problem}"),
+            Why::NoRoom => write!(
+                f,
+                ": the rules of the component take more than {} MiB; leave some out",
+                Rules::ROOM >> 20
+            ),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Shapes → JSON Schema 2020-12, in the part of it that clients and model vendors take: an object
 //! at the root, no `$ref`, no type lists, `anyOf` only where a type needs it and never at the root.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Number, Value, json};
 
 use super::encode::is_object;
+use super::mirror::{self, Mirror};
 use super::words;
-use super::{Answer, Case, Kind, Member, Scope, Shape};
+use super::{Answer, Case, Kind, Member, Rules, Scope, Shape};
 
 type Schema = Map<String, Value>;
 
@@ -19,9 +22,24 @@ enum Way {
     Output,
 }
 
-/// The schema of the arguments.
-pub(super) fn input(params: &Scope<Member>) -> Value {
-    Value::Object(object(params, Way::Input))
+/// The schema of the arguments, of which some are repeated in headers.
+pub(super) fn input(params: &Scope<Member>, mirrors: &[Mirror]) -> Value {
+    let mut schema = Value::Object(object(params, Way::Input));
+    for mirror in mirrors {
+        let mut members = Some(params);
+        let mut at = Some(&mut schema);
+        for index in mirror.path() {
+            let member = members.and_then(|members| members.items().get(*index));
+            members = member.and_then(|member| mirror::fields_of(&member.shape));
+            at = member
+                .zip(at)
+                .and_then(|(member, at)| at.get_mut("properties")?.get_mut(&member.json));
+        }
+        if let Some(Value::Object(property)) = at {
+            property.insert("x-mcp-header".to_owned(), mirror.header().into());
+        }
+    }
+    schema
 }
 
 /// The schema of the structured content; none when there is no content.
@@ -43,56 +61,73 @@ pub(super) fn output(answer: &Answer) -> Option<Value> {
 
 /// The schema of a value wherever it may stand.
 fn of(shape: &Shape, way: Way) -> Schema {
-    let mut schema = bare(&shape.kind, way);
-    describe(
-        &mut schema,
-        shape.docs.as_deref(),
-        note(&shape.kind, &[shape], way),
-    );
+    let mut schema = inside(shape, &shape.rules, way);
     if way == Way::Input {
-        shape.rules.write(&shape.kind, &mut schema);
+        shape.rules.write_samples(false, &mut schema);
     }
     schema
 }
 
 /// The schema of a parameter or a field: none of an option is said by leaving it out.
 fn of_member(shape: &Shape, way: Way) -> Schema {
-    let Kind::Option(inner) = &shape.kind else {
-        return of(shape, way);
-    };
-    let nested = matches!(inner.kind, Kind::Option(_));
-    let mut schema = if nested {
-        wrapped(inner, way)
+    let mut schema = if let Kind::Option(inner) = &shape.kind {
+        let docs = shape.docs.as_ref().or(inner.docs.as_ref());
+        let docs = docs.map(|docs| &**docs);
+        if matches!(inner.kind, Kind::Option(_)) {
+            let description = describe(docs, note(&shape.kind, &shape.rules, way));
+            described(wrapped(inner, &shape.rules, way), description)
+        } else {
+            let description = describe(docs, note(&inner.kind, &shape.rules, way));
+            ruled(&inner.kind, &shape.rules, description, way)
+        }
     } else {
-        bare(&inner.kind, way)
+        inside(shape, &shape.rules, way)
     };
-    let noted = if nested {
-        note(&shape.kind, &[], way)
-    } else {
-        note(&inner.kind, &[shape, inner], way)
-    };
-    describe(
-        &mut schema,
-        shape.docs.as_deref().or(inner.docs.as_deref()),
-        noted,
-    );
     if way == Way::Input {
-        inner.rules.write(&inner.kind, &mut schema);
-        shape.rules.write(&inner.kind, &mut schema);
+        shape.rules.write_samples(true, &mut schema);
     }
     schema
 }
 
-/// Adds what the author said, and what has to be said about the type.
-fn describe(schema: &mut Schema, docs: Option<&str>, note: Option<String>) {
+/// The schema of a value with these rules, its own or those of the option that it is in.
+fn inside(shape: &Shape, rules: &Rules, way: Way) -> Schema {
+    let description = describe(shape.docs.as_deref(), note(&shape.kind, rules, way));
+    ruled(&shape.kind, rules, description, way)
+}
+
+/// The schema of a type, with what is said of it and the rules of its value, which in an option are
+/// about what is in it.
+fn ruled(kind: &Kind, rules: &Rules, description: Option<String>, way: Way) -> Schema {
+    if let Kind::Option(inner) = kind {
+        let some = if matches!(inner.kind, Kind::Option(_)) {
+            wrapped(inner, rules, way)
+        } else {
+            inside(inner, rules, way)
+        };
+        return described(any_of([some, simple("null")]), description);
+    }
+    let mut schema = described(bare(kind, way), description);
+    if way == Way::Input {
+        rules.write(kind, &mut schema);
+    }
+    schema
+}
+
+/// What the author said, and what has to be said about the type.
+fn describe(docs: Option<&str>, note: Option<String>) -> Option<String> {
     let docs = docs.map(str::trim).filter(|docs| !docs.is_empty());
-    let description = match (docs, note) {
-        (Some(docs), Some(note)) => format!("{docs}\n\n{note}"),
-        (Some(docs), None) => docs.to_owned(),
-        (None, Some(note)) => note,
-        (None, None) => return,
-    };
-    schema.insert("description".to_owned(), description.into());
+    match (docs, note) {
+        (Some(docs), Some(note)) => Some(format!("{docs}\n\n{note}")),
+        (Some(docs), None) => Some(docs.to_owned()),
+        (None, note) => note,
+    }
+}
+
+fn described(schema: Schema, description: Option<String>) -> Schema {
+    match description {
+        Some(description) => with(schema, "description", description.into()),
+        None => schema,
+    }
 }
 
 /// The schema of a type, without a word about it.
@@ -129,10 +164,7 @@ fn bare(kind: &Kind, way: Way) -> Schema {
         }
         Kind::Variant(cases) | Kind::Enum(cases) => one_of(names(cases)),
         Kind::Flags(flags) => array(one_of(names(flags))),
-        Kind::Option(inner) if matches!(inner.kind, Kind::Option(_)) => {
-            any_of([wrapped(inner, way), simple("null")])
-        }
-        Kind::Option(inner) => any_of([of(inner, way), simple("null")]),
+        Kind::Option(_) => ruled(kind, &Rules::default(), None, way),
         Kind::Result { ok, err } => any_of([("ok", ok), ("err", err)].map(|(key, payload)| {
             closed(
                 key,
@@ -150,8 +182,8 @@ fn bare(kind: &Kind, way: Way) -> Schema {
     }
 }
 
-/// What the schema of a type cannot say. `shapes` are those whose rules hold for it.
-fn note(kind: &Kind, shapes: &[&Shape], way: Way) -> Option<String> {
+/// What the schema of a type, or of its rules, cannot say.
+fn note(kind: &Kind, rules: &Rules, way: Way) -> Option<String> {
     let input = way == Way::Input;
     match kind {
         Kind::S64 if input => Some("Beyond ±9007199254740991 send a string of digits.".to_owned()),
@@ -159,7 +191,7 @@ fn note(kind: &Kind, shapes: &[&Shape], way: Way) -> Option<String> {
         Kind::U64 if input => Some("Beyond 9007199254740991 send a string of digits.".to_owned()),
         Kind::U64 => Some("A string of digits beyond 9007199254740991.".to_owned()),
         Kind::Char => Some("Exactly one Unicode character.".to_owned()),
-        Kind::Bytes => match shapes.iter().find_map(|shape| shape.rules.byte_count()).filter(|_| input) {
+        Kind::Bytes => match rules.byte_count().filter(|_| input) {
             Some(count) => Some(format!("Base64 of {count}.")),
             None => Some("Base64.".to_owned()),
         },
@@ -238,11 +270,11 @@ fn closed(key: &str, content: &Schema) -> Schema {
 }
 
 /// What is in an option, itself an option: an object, so that both nones can be told apart.
-fn wrapped(inner: &Shape, way: Way) -> Schema {
+fn wrapped(inner: &Shape, rules: &Rules, way: Way) -> Schema {
     let schema = with(
         simple("object"),
         "properties",
-        json!({"some": of(inner, way)}),
+        json!({"some": inside(inner, rules, way)}),
     );
     with(schema, "additionalProperties", false.into())
 }
@@ -250,8 +282,7 @@ fn wrapped(inner: &Shape, way: Way) -> Schema {
 /// One case of a variant.
 fn arm(case: &Case, way: Way) -> Schema {
     let tag = one_of(std::iter::once(case.json.as_str()));
-    let mut schema = simple("object");
-    describe(&mut schema, case.docs.as_deref(), None);
+    let schema = described(simple("object"), describe(case.docs.as_deref(), None));
     let (properties, required) = match &case.payload {
         Some(payload) => (
             json!({"tag": tag, "val": of(payload, way)}),
@@ -269,10 +300,13 @@ fn arm(case: &Case, way: Way) -> Schema {
 /// An array whose items differ. Clients do not take `prefixItems`, so any item may be any of them.
 fn tuple<'s>(shapes: impl ExactSizeIterator<Item = &'s Shape>, way: Way) -> Schema {
     let length = shapes.len();
+    let mut seen = HashSet::new();
     let mut kinds: Vec<Schema> = Vec::new();
     for shape in shapes {
-        let schema = of(shape, way);
-        if !kinds.contains(&schema) {
+        let schema = Value::Object(of(shape, way));
+        if seen.insert(schema.to_string())
+            && let Value::Object(schema) = schema
+        {
             kinds.push(schema);
         }
     }

@@ -1,14 +1,17 @@
 //! The shape of a value: its WIT type, with the names, the words and the rules that callers see.
 
+use std::sync::Arc;
+
 use super::{Named, Rules, Scope};
 
-/// A WIT type as callers meet it. Types are not recursive, so a shape is a finite tree.
+/// A WIT type as callers meet it. Types are not recursive, so a shape is a finite tree. What is inside
+/// is shared: a type that is used a thousand times is kept once, and a copy of a shape costs nothing.
 #[derive(Clone, Debug)]
 pub struct Shape {
     /// What the type is.
     pub kind: Kind,
     /// What the author wrote about it; doc tags are already taken out.
-    pub docs: Option<String>,
+    pub docs: Option<Arc<str>>,
     /// What must hold beyond the type, checked before a sandbox is made.
     pub rules: Rules,
 }
@@ -20,6 +23,20 @@ impl From<Kind> for Shape {
             kind,
             docs: None,
             rules: Rules::default(),
+        }
+    }
+}
+
+impl Shape {
+    /// An option of this shape. What is asked of its value is then asked of the option, where the rules
+    /// of a parameter or field are looked for.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        let rules = std::mem::take(&mut self.rules).within_option(&self.kind);
+        Self {
+            kind: Kind::Option(Arc::new(self)),
+            docs: None,
+            rules,
         }
     }
 }
@@ -58,30 +75,30 @@ pub enum Kind {
     /// `list<u8>`
     Bytes,
     /// `list<T>`
-    List(Box<Shape>),
+    List(Arc<Shape>),
     /// `list<T, N>`
-    FixedList(Box<Shape>, u32),
+    FixedList(Arc<Shape>, u32),
     /// `tuple<…>`
-    Tuple(Vec<Shape>),
+    Tuple(Arc<[Shape]>),
     /// `record`
-    Record(Scope<Member>),
+    Record(Arc<Scope<Member>>),
     /// `variant`
-    Variant(Scope<Case>),
+    Variant(Arc<Scope<Case>>),
     /// `enum`
-    Enum(Scope<Case>),
+    Enum(Arc<Scope<Case>>),
     /// `flags`
-    Flags(Scope<Case>),
-    /// `option<T>`
-    Option(Box<Shape>),
+    Flags(Arc<Scope<Case>>),
+    /// `option<T>`. Rules stand on the outermost option, and [`Shape::optional`] sees to that.
+    Option(Arc<Shape>),
     /// `result<T, E>`, either side possibly empty
     Result {
         /// The payload of `ok`.
-        ok: Option<Box<Shape>>,
+        ok: Option<Arc<Shape>>,
         /// The payload of `err`.
-        err: Option<Box<Shape>>,
+        err: Option<Arc<Shape>>,
     },
     /// `map<K, V>`
-    Map(Box<Shape>, Box<Shape>),
+    Map(Arc<Shape>, Arc<Shape>),
 }
 
 impl Kind {
@@ -229,7 +246,7 @@ pub struct Case {
     /// The name in JSON.
     pub json: String,
     /// What the author wrote about it.
-    pub docs: Option<String>,
+    pub docs: Option<Arc<str>>,
     /// The payload; always none for enums and flags.
     pub payload: Option<Shape>,
 }

@@ -1,6 +1,5 @@
 //! Signatures: what a function takes and gives, with everything about it worked out at load.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,9 +7,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use wasmtime::component::Val;
 
 use super::encode::{self, Encoded, NotEncoded};
-use super::mirror::{self, Mirror, Mirrored};
+use super::mirror::{self, Found, Mirror, Mirrored};
 use super::mistakes::NotDecoded;
-use super::{Answer, Case, Kind, Member, Native, Scope, Shape, content, decode, schema};
+use super::names::{is_key, is_label};
+use super::{
+    Answer, Case, Kind, LONGEST_NAME, Member, Named, Native, Scope, Shape, authored, content,
+    decode, schema,
+};
 
 /// What a function takes and gives, made once when its component is loaded.
 #[derive(Clone, Debug)]
@@ -18,6 +21,7 @@ pub struct Signature {
     params: Scope<Member>,
     answer: Answer,
     mirrors: Vec<Mirror>,
+    misplaced: Vec<String>,
     input: Arc<RawValue>,
     output: Option<Arc<RawValue>>,
     form: Form,
@@ -43,38 +47,36 @@ const DEEPEST: usize = 24;
 /// times over.
 const LARGEST: usize = 256 << 10;
 
-/// Parameter names that model vendors take; one other name can cost a client its whole list.
-const LONGEST_NAME: usize = 64;
-
 impl Signature {
     /// Makes the signature of a function whose callers give `params`, in WIT order, and get
     /// `answer`. The caller's identity is not among the parameters.
     pub fn new(params: Scope<Member>, answer: Answer) -> Result<Self, NotPublishable> {
-        let mut survey = Survey::default();
+        let mut given = Survey::default();
         for param in &params {
-            let legal = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
-            let name = &param.json;
-            if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(legal) {
-                return Err(NotPublishable::Name(name.clone()));
+            if !is_key(&param.json) {
+                return Err(NotPublishable::Parameter(param.json.clone()));
             }
         }
-        survey.members(&params, 1, true)?;
+        given.members(&params, 1)?;
+        let mut gotten = Survey::default();
         let sides = match &answer {
             Answer::Nothing => [None, None],
             Answer::Value(shape) => [Some(shape), None],
             Answer::Fallible { ok, err } => [ok.as_ref(), err.as_ref()],
         };
         for shape in sides.into_iter().flatten() {
-            survey.shape(shape, 1, false)?;
+            gotten.shape(shape, 1)?;
         }
-        let input = published(&schema::input(&params))?;
+        let Found { mirrors, misplaced } = Found::of(&params);
+        let input = published(&schema::input(&params, &mirrors))?;
         let output = schema::output(&answer)
             .map(|schema| published(&schema))
             .transpose()?;
         Ok(Self {
-            mirrors: Mirror::all(&params),
             params,
             answer,
+            mirrors,
+            misplaced,
             input,
             output,
             form: Form::Value,
@@ -137,11 +139,10 @@ impl Signature {
     /// The same signature with an input schema that the author wrote. It says more than types can,
     /// for callers; arguments are decoded as before.
     pub fn with_input_schema(mut self, schema: &str) -> Result<Self, NotPublishable> {
-        let schema: Value = serde_json::from_str(schema)
-            .map_err(|error| NotPublishable::Schema(error.to_string()))?;
-        if schema.get("type").and_then(Value::as_str) != Some("object") {
+        let schema = authored::read(schema, &self.params).map_err(NotPublishable::Schema)?;
+        if !self.mirrors.is_empty() {
             return Err(NotPublishable::Schema(
-                "its root must have `\"type\": \"object\"`".to_owned(),
+                "it says nothing of `@header`; leave one of them out".to_owned(),
             ));
         }
         self.input = published(&schema)?;
@@ -156,6 +157,14 @@ impl Signature {
     /// The schema of the structured content; none when a call returns none.
     pub fn output_schema(&self) -> Option<&Arc<RawValue>> {
         self.output.as_ref()
+    }
+
+    /// The media type of a result that is content rather than a value.
+    pub fn media(&self) -> Option<&str> {
+        match &self.form {
+            Form::Media(media) => Some(media),
+            Form::Value | Form::Native(_) => None,
+        }
     }
 
     /// What stands at the root of the input schema and makes some clients drop the function; only
@@ -192,9 +201,22 @@ impl Signature {
             .collect()
     }
 
-    /// Encodes what the function returned. Takes the values, so that long texts move.
-    pub fn encode(&self, results: Vec<Val>) -> Result<Encoded, NotEncoded> {
-        encode::answer(&self.answer, &self.form, results)
+    /// Encodes what the function returned, as at most so many bytes. Takes the values, so that long
+    /// texts move.
+    pub fn encode(&self, results: Vec<Val>, limit: usize) -> Result<Encoded, NotEncoded> {
+        encode::answer(&self.answer, &self.form, results, limit)
+    }
+
+    /// The headers that were asked for with `@header` where none can be: only parameters and fields
+    /// of records that lead there have them, each header once.
+    pub fn misplaced_headers(&self) -> &[String] {
+        &self.misplaced
+    }
+
+    /// How many bytes its schemas take.
+    pub fn size(&self) -> usize {
+        let output = self.output.as_ref().map_or(0, |schema| schema.get().len());
+        self.input.get().len().saturating_add(output)
     }
 
     /// The arguments that clients repeat in HTTP headers, and what those must say.
@@ -253,12 +275,17 @@ pub enum NotPublishable {
     #[error(
         "the parameter name `{0}` must have 1 to {LONGEST_NAME} of A–Z, a–z, 0–9, `_`, `.` and `-`: rename it with `@param … as …`"
     )]
-    Name(String),
-    /// `@header` stands where MCP has no place for it.
+    Parameter(String),
+    /// A field has a name that clients refuse.
     #[error(
-        "`@header {0}` stands where it cannot: only on parameters and fields of records, each header once"
+        "the name of the field `{0}` must have 1 to {LONGEST_NAME} of A–Z, a–z, 0–9, `_`, `.` and `-`: rename it with `@name`"
     )]
-    Header(String),
+    Field(String),
+    /// A case has a name that clients refuse.
+    #[error(
+        "the name of the case `{0}` must have 1 to {LONGEST_NAME} characters: rename it with `@name`"
+    )]
+    Case(String),
     /// `@mime` stands where it cannot, or names no media type.
     #[error(
         "`@mime {0}` must be a media type, such as `image/png`, on a function that returns `list<u8>`"
@@ -287,64 +314,77 @@ pub enum NotPublishable {
     Schema(String),
 }
 
-/// Looks through all shapes before schemas are made of them.
+/// How many bytes the schema of a type takes at the very least, the share of an option included.
+const SMALLEST: usize = 8;
+
+/// Looks through all shapes before a schema is made of them.
 #[derive(Default)]
 struct Survey {
-    headers: HashSet<String>,
+    /// About how many bytes of words and names the schema would have. The rest of it is no more than
+    /// some hundred bytes for each part of a type.
+    size: usize,
 }
 
 impl Survey {
-    /// `direct` tells whether only properties lead here, which is where headers may stand.
-    fn members(
-        &mut self,
-        members: &Scope<Member>,
-        depth: usize,
-        direct: bool,
-    ) -> Result<(), NotPublishable> {
-        members
-            .iter()
-            .try_for_each(|member| self.shape(&member.shape, depth, direct))
+    fn members(&mut self, members: &Scope<Member>, depth: usize) -> Result<(), NotPublishable> {
+        for member in members {
+            if !is_key(&member.json) {
+                return Err(NotPublishable::Field(member.wit().to_owned()));
+            }
+            self.take(member.json.len())?;
+            self.shape(&member.shape, depth)?;
+        }
+        Ok(())
     }
 
     fn cases(&mut self, cases: &Scope<Case>, depth: usize) -> Result<(), NotPublishable> {
-        cases
-            .iter()
-            .filter_map(|case| case.payload.as_ref())
-            .try_for_each(|shape| self.shape(shape, depth, false))
+        for case in cases {
+            if !is_label(&case.json) {
+                return Err(NotPublishable::Case(case.wit().to_owned()));
+            }
+            self.take(case.json.len())?;
+            self.take(case.docs.as_ref().map_or(0, |docs| docs.len()))?;
+            if let Some(payload) = &case.payload {
+                self.shape(payload, depth)?;
+            }
+        }
+        Ok(())
     }
 
-    fn shape(&mut self, shape: &Shape, depth: usize, direct: bool) -> Result<(), NotPublishable> {
+    /// Counts what a schema would have. What cannot fit is not written first to find that out; what
+    /// may fit is measured when it is written.
+    fn take(&mut self, bytes: usize) -> Result<(), NotPublishable> {
+        self.size = self.size.saturating_add(bytes);
+        if self.size > LARGEST * 2 {
+            return Err(NotPublishable::TooLarge { size: self.size });
+        }
+        Ok(())
+    }
+
+    fn shape(&mut self, shape: &Shape, depth: usize) -> Result<(), NotPublishable> {
         if depth > DEEPEST {
             return Err(NotPublishable::TooDeep);
         }
-        if let Some(header) = shape.rules.header()
-            && !(direct && self.headers.insert(header.to_ascii_lowercase()))
-        {
-            return Err(NotPublishable::Header(header.to_owned()));
-        }
+        self.take(SMALLEST)?;
+        self.take(shape.docs.as_ref().map_or(0, |docs| docs.len()))?;
+        self.take(shape.rules.size())?;
         let below = depth.saturating_add(1);
         match &shape.kind {
-            Kind::Record(fields) => self.members(fields, below, direct),
+            Kind::Record(fields) => self.members(fields, below),
             Kind::Variant(cases) | Kind::Enum(cases) | Kind::Flags(cases) => {
                 self.cases(cases, below)
             }
-            // An option of a parameter or field is the property itself.
-            Kind::Option(inner) => self.shape(
-                inner,
-                below,
-                direct && !matches!(inner.kind, Kind::Option(_)),
-            ),
-            Kind::List(item) | Kind::FixedList(item, _) => self.shape(item, below, false),
-            Kind::Tuple(shapes) => shapes
-                .iter()
-                .try_for_each(|shape| self.shape(shape, below, false)),
+            Kind::Option(inner) | Kind::List(inner) | Kind::FixedList(inner, _) => {
+                self.shape(inner, below)
+            }
+            Kind::Tuple(shapes) => shapes.iter().try_for_each(|shape| self.shape(shape, below)),
             Kind::Result { ok, err } => [ok, err]
                 .into_iter()
                 .flatten()
-                .try_for_each(|shape| self.shape(shape, below, false)),
+                .try_for_each(|shape| self.shape(shape, below)),
             Kind::Map(key, value) => {
-                self.shape(key, below, false)?;
-                self.shape(value, below, false)
+                self.shape(key, below)?;
+                self.shape(value, below)
             }
             Kind::Bool
             | Kind::S8

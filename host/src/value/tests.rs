@@ -3,8 +3,21 @@
 
 mod author;
 mod content;
+mod documents;
 mod hostile;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a law is about the kinds that it names"
+)]
 mod laws;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what is not named means nothing"
+)]
+mod meaning;
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -33,28 +46,32 @@ fn scope<T: super::Named>(items: impl IntoIterator<Item = T>) -> Scope<T> {
     Scope::new(items.into_iter().collect()).unwrap()
 }
 
-fn names(wits: &[&str]) -> Scope<Case> {
-    scope(wits.iter().map(|wit| case(wit, None)))
+fn shared<T: super::Named>(items: impl IntoIterator<Item = T>) -> Arc<Scope<T>> {
+    Arc::new(scope(items))
+}
+
+fn names(wits: &[&str]) -> Arc<Scope<Case>> {
+    shared(wits.iter().map(|wit| case(wit, None)))
 }
 
 fn record<const N: usize>(fields: [(&str, Kind); N]) -> Kind {
-    Kind::Record(scope(fields.map(|(wit, kind)| member(wit, kind))))
+    Kind::Record(shared(fields.map(|(wit, kind)| member(wit, kind))))
 }
 
 fn option(kind: Kind) -> Kind {
-    Kind::Option(Box::new(kind.into()))
+    Shape::from(kind).optional().kind
 }
 
 fn list(kind: Kind) -> Kind {
-    Kind::List(Box::new(kind.into()))
+    Kind::List(Arc::new(kind.into()))
 }
 
 fn map(key: Kind, value: Kind) -> Kind {
-    Kind::Map(Box::new(key.into()), Box::new(value.into()))
+    Kind::Map(Arc::new(key.into()), Arc::new(value.into()))
 }
 
 fn result(ok: Option<Kind>, err: Option<Kind>) -> Kind {
-    let side = |kind: Option<Kind>| kind.map(|kind| Box::new(kind.into()));
+    let side = |kind: Option<Kind>| kind.map(|kind| Arc::new(kind.into()));
     Kind::Result {
         ok: side(ok),
         err: side(err),
@@ -86,7 +103,7 @@ fn decode(signature: &Signature, arguments: &str) -> Result<Vec<Val>, NotDecoded
 
 /// The JSON of what a signature's function returns, which must keep to its output schema.
 fn emitted(signature: &Signature, results: Vec<Val>) -> String {
-    let Encoded::Value { structured, .. } = signature.encode(results).unwrap() else {
+    let Encoded::Value { structured, .. } = signature.encode(results, usize::MAX).unwrap() else {
         panic!("a value")
     };
     let schema = json(signature.output_schema().unwrap());

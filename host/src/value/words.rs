@@ -122,7 +122,10 @@ pub(super) fn got(json: &Json<'_>) -> String {
         Json::Bool(value) => value.to_string(),
         Json::Number(Number::Natural(value)) => value.to_string(),
         Json::Number(Number::Negative(value)) => value.to_string(),
-        Json::Number(Number::Float(value)) => format!("{value:?}"),
+        Json::Number(Number::Float(text)) => match text.get(..QUOTED) {
+            Some(beginning) => format!("{beginning}…"),
+            None => (*text).to_owned(),
+        },
         Json::String(text) => quoted(text),
         Json::Array(items) if items.is_empty() => "an empty array".to_owned(),
         Json::Array(items) if items.len() == 1 => "an array of 1 item".to_owned(),

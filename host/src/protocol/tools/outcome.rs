@@ -18,24 +18,36 @@ use crate::value::{Encoded, NotDecoded};
 
 /// What came of a call.
 pub(in crate::protocol) struct Outcome {
-    content: Vec<Value>,
+    content: Content,
     structured: Option<Box<RawValue>>,
     is_error: bool,
     meta: serde_json::Map<String, Value>,
+    /// The error of the tool, which is not read again to be written.
+    error: Option<Box<RawValue>>,
+}
+
+/// What people and models see.
+enum Content {
+    /// One block of text.
+    Text(String),
+    /// The structured content as one block of text, which is kept once.
+    Structured,
+    Blocks(Vec<Value>),
 }
 
 impl Outcome {
     /// What the tool returned. A WIT `err` is a failed call.
     pub(super) fn of(encoded: Encoded, tool: &Function, revision: Revision) -> Self {
-        let content = |content| Self {
-            content,
+        let content = |blocks| Self {
+            content: Content::Blocks(blocks),
             ..Self::text(String::new())
         };
         match encoded {
             Encoded::Done => Self::text("ok".into()),
             Encoded::Value { structured, text } => Self {
+                content: text.map_or(Content::Structured, Content::Text),
                 structured: Some(structured),
-                ..Self::text(text)
+                ..Self::text(String::new())
             },
             Encoded::Media { media, data } => {
                 content(vec![blocks::part(of_type(media, data, tool), revision)])
@@ -46,14 +58,10 @@ impl Outcome {
                     .map(|part| blocks::block(part, revision))
                     .collect(),
             ),
-            Encoded::Failed { text, error } => {
-                let mut outcome = Self::error(text);
-                if let Some(error) = error.and_then(|error| serde_json::from_str(error.get()).ok())
-                {
-                    outcome.meta.insert("cloister/error".into(), error);
-                }
-                outcome
-            }
+            Encoded::Failed { text, error } => Self {
+                error,
+                ..Self::error(text)
+            },
             // A function that returns one of these is no tool.
             Encoded::Prompt { .. } | Encoded::Documents(_) | Encoded::Completions(_) => {
                 Self::failed(tool, &"it is no tool")
@@ -116,8 +124,9 @@ impl Outcome {
                 "unavailable",
             ),
         };
-        let mut outcome = Self::error(format!("Error: {text}"));
-        outcome.content.extend(advice.map(blocks::text));
+        let mut outcome = Self::error(String::new());
+        let texts = std::iter::once(format!("Error: {text}")).chain(advice);
+        outcome.content = Content::Blocks(texts.map(blocks::text).collect());
         outcome.meta.insert(
             "cloister/auth".into(),
             json!({ "code": code, "reason": reason }),
@@ -132,10 +141,11 @@ impl Outcome {
 
     fn text(text: String) -> Self {
         Self {
-            content: vec![blocks::text(text)],
+            content: Content::Text(text),
             structured: None,
             is_error: false,
             meta: serde_json::Map::new(),
+            error: None,
         }
     }
 
@@ -153,30 +163,67 @@ impl Outcome {
         struct CallToolResult<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             result_type: Option<&'a str>,
-            content: &'a [Value],
+            content: Written<'a>,
             #[serde(skip_serializing_if = "Option::is_none")]
             structured_content: Option<&'a RawValue>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             is_error: bool,
-            #[serde(rename = "_meta", skip_serializing_if = "serde_json::Map::is_empty")]
-            meta: serde_json::Map<String, Value>,
+            #[serde(rename = "_meta", skip_serializing_if = "Meta::is_empty")]
+            meta: Meta<'a>,
         }
         if revision.is_modern() {
             self.meta.insert(SERVER_INFO_KEY.into(), server_info());
         }
+        let structured = self.structured.as_deref();
+        let text = |text| Written::Text([TextBlock { kind: "text", text }]);
         Answer::result(
             id,
             &CallToolResult {
                 result_type: revision.is_modern().then_some("complete"),
-                content: &self.content,
-                structured_content: self
-                    .structured
-                    .as_deref()
-                    .filter(|_| revision.has_structured_content()),
+                content: match &self.content {
+                    Content::Text(content) => text(content),
+                    Content::Structured => text(structured.map_or("", RawValue::get)),
+                    Content::Blocks(blocks) => Written::Blocks(blocks),
+                },
+                structured_content: structured.filter(|_| revision.has_structured_content()),
                 is_error: self.is_error,
-                meta: self.meta,
+                meta: Meta {
+                    error: self.error.as_deref(),
+                    others: &self.meta,
+                },
             },
         )
+    }
+}
+
+/// Content as it is written.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Written<'a> {
+    Text([TextBlock<'a>; 1]),
+    Blocks(&'a [Value]),
+}
+
+/// A block of text that is kept elsewhere.
+#[derive(Serialize)]
+struct TextBlock<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: &'a str,
+}
+
+/// `_meta` of a result.
+#[derive(Serialize)]
+struct Meta<'a> {
+    #[serde(rename = "cloister/error", skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RawValue>,
+    #[serde(flatten)]
+    others: &'a serde_json::Map<String, Value>,
+}
+
+impl Meta<'_> {
+    fn is_empty(&self) -> bool {
+        self.error.is_none() && self.others.is_empty()
     }
 }
 

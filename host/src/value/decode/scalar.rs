@@ -1,23 +1,22 @@
 //! Numbers, characters and bytes. Models quote numbers and write `5.0` for 5; that is accepted.
 //! What would lose a digit or guess a meaning is not.
 
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use wasmtime::component::Val;
 
 use super::Decoder;
-use crate::value::json::{Json, Number};
+use crate::value::json::{Json, Number, is_integer, is_number};
 use crate::value::pointer::Pointer;
 use crate::value::{Kind, Shape};
 
 /// The greatest integer up to which every integer is exact as a JSON number in all readers: 2^53−1.
 pub(in crate::value) const EXACT: u64 = (1 << 53) - 1;
 
-/// [`EXACT`] as a float.
-const EXACT_FLOAT: f64 = 9_007_199_254_740_991.0;
-
-/// No number of ours has more characters; longer ones are not read.
+/// No number of ours has more characters; longer texts are not read as one.
 const LONGEST_NUMBER: usize = 400;
 
 impl Decoder {
@@ -44,7 +43,7 @@ impl Decoder {
         }
         let wide = matches!(shape.kind, Kind::S64 | Kind::U64);
         let hint = match json {
-            Json::Number(Number::Float(value)) if wide && value.fract() == 0.0 => {
+            Json::Number(number @ Number::Float(_)) if wide && number.as_integer().is_some() => {
                 " (send an integer beyond 9007199254740991 as a string of digits)"
             }
             Json::Null
@@ -64,9 +63,7 @@ impl Decoder {
         at: &Pointer<'_>,
     ) -> Option<Val> {
         let value = match json {
-            Json::Number(Number::Natural(value)) => read(&value.to_string()),
-            Json::Number(Number::Negative(value)) => read(&value.to_string()),
-            Json::Number(Number::Float(value)) => Some(*value),
+            Json::Number(number) => number.as_f64(),
             Json::String(text) => named(text).or_else(|| read(text)),
             Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
         };
@@ -82,11 +79,13 @@ impl Decoder {
         at: &Pointer<'_>,
     ) -> Option<Val> {
         // Rounding to 64 bits and then to 32 is not always rounding to 32 (7.038531e-26 is the
-        // famous case), so the decimal digits are read again, as 32 bits.
+        // famous case), so the digits that were sent are read as 32 bits.
         let value = match json {
             Json::Number(Number::Natural(value)) => read32(&value.to_string()),
             Json::Number(Number::Negative(value)) => read32(&value.to_string()),
-            Json::Number(Number::Float(value)) => read32(&value.to_string()),
+            Json::Number(Number::Float(text)) => {
+                text.parse().ok().filter(|it: &f32| it.is_finite())
+            }
             Json::String(text) => named(text).or_else(|| read32(text)),
             Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
         };
@@ -158,44 +157,29 @@ const PADDED_OR_NOT: GeneralPurposeConfig =
 /// The integer that a document means: a number without fraction, or a string of decimal digits.
 pub(in crate::value) fn integer(json: &Json<'_>) -> Option<i128> {
     match json {
-        Json::Number(Number::Natural(value)) => Some(i128::from(*value)),
-        Json::Number(Number::Negative(value)) => Some(i128::from(*value)),
-        // A float beyond 2^53−1 may have been another integer in the text.
-        Json::Number(Number::Float(value))
-            if value.fract() == 0.0 && value.abs() <= EXACT_FLOAT =>
-        {
-            format!("{value:.0}").parse().ok()
-        }
-        Json::String(text) if is_number(text) => serde_json::from_str(text).ok(),
-        Json::Null
-        | Json::Bool(_)
-        | Json::Number(_)
-        | Json::String(_)
-        | Json::Array(_)
-        | Json::Object(_) => None,
+        // Beyond 2^53−1 it may have been another integer before it was written as a float.
+        Json::Number(number @ Number::Float(_)) => number
+            .as_integer()
+            .filter(|value| value.unsigned_abs() <= EXACT.into()),
+        Json::Number(number) => number.as_integer(),
+        Json::String(text) if text.len() <= LONGEST_NUMBER && is_integer(text) => text.parse().ok(),
+        Json::Null | Json::Bool(_) | Json::String(_) | Json::Array(_) | Json::Object(_) => None,
     }
 }
 
-/// Whether a text can be a JSON number with nothing round it. The grammar is then JSON's own, so
-/// `+5`, `.5`, `0x10` and `inf` are none.
-fn is_number(text: &str) -> bool {
-    text.len() <= LONGEST_NUMBER
-        && text.starts_with(|letter: char| letter == '-' || letter.is_ascii_digit())
-        && text.ends_with(|letter: char| letter.is_ascii_digit())
-}
-
+/// Reads a number of JSON's grammar that is finite in 64 bits.
 pub(in crate::value) fn read(text: &str) -> Option<f64> {
-    is_number(text)
-        .then(|| serde_json::from_str(text).ok())
-        .flatten()
-        .filter(|value: &f64| value.is_finite())
+    number(text).filter(|value: &f64| value.is_finite())
 }
 
+/// The same in 32 bits.
 fn read32(text: &str) -> Option<f32> {
-    is_number(text)
-        .then(|| text.parse().ok())
-        .flatten()
-        .filter(|value: &f32| value.is_finite())
+    number(text).filter(|value: &f32| value.is_finite())
+}
+
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let is_read = text.len() <= LONGEST_NUMBER && is_number(text);
+    is_read.then(|| text.parse().ok()).flatten()
 }
 
 /// The numbers that JSON has no numbers for.

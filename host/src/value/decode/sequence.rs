@@ -8,7 +8,7 @@ use wasmtime::component::Val;
 use super::{Decoder, Object};
 use crate::value::Shape;
 use crate::value::encode;
-use crate::value::json::Json;
+use crate::value::json::{Json, is_integer};
 use crate::value::pointer::Pointer;
 use crate::value::words;
 
@@ -170,11 +170,25 @@ impl Decoder {
 }
 
 /// Makes an object of positions an array, or gives it back when it is none.
-fn by_position(mut pairs: Object<'_>, length: usize) -> Result<Vec<Json<'_>>, Object<'_>> {
-    let names = |position: usize| pairs.iter().any(|(key, _)| *key == position.to_string());
-    if pairs.len() != length || !(0..length).all(names) {
+fn by_position(pairs: Object<'_>, length: usize) -> Result<Vec<Json<'_>>, Object<'_>> {
+    let mut seen = vec![false; length];
+    let is_one = pairs.len() == length
+        && pairs.iter().all(|(key, _)| {
+            let place = position(key).and_then(|position| seen.get_mut(position));
+            place.is_some_and(|seen| !std::mem::replace(seen, true))
+        });
+    if !is_one {
         return Err(pairs);
     }
-    pairs.sort_by_key(|(key, _)| key.parse::<usize>().unwrap_or_default());
-    Ok(pairs.into_iter().map(|(_, json)| json).collect())
+    let mut items: Vec<_> = pairs
+        .into_iter()
+        .map(|(key, json)| (position(&key), json))
+        .collect();
+    items.sort_by_key(|(position, _)| *position);
+    Ok(items.into_iter().map(|(_, json)| json).collect())
+}
+
+/// A position as it is written: `0`, `12`, and not `012` or `+1`.
+fn position(key: &str) -> Option<usize> {
+    is_integer(key).then(|| key.parse().ok()).flatten()
 }

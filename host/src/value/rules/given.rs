@@ -1,5 +1,7 @@
 //! The rules themselves: made from tags, checked against values, written into schemas.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use wasmtime::component::Val;
 
@@ -24,16 +26,22 @@ pub(super) struct Given {
     max_length: Option<u64>,
     min_items: Option<u64>,
     max_items: Option<u64>,
-    pattern: Option<Pattern>,
+    pattern: Option<Arc<Pattern>>,
     format: Option<Format>,
-    default: Option<Sample>,
-    examples: Vec<Value>,
-    header: Option<String>,
+    default: Option<Arc<Sample>>,
+    examples: Vec<Arc<Sample>>,
+    header: Option<Arc<str>>,
 }
 
 impl Given {
     /// Takes a rule over, in place of an earlier one.
-    pub(super) fn set(&mut self, tag: &str, value: &str, whole: &Kind) -> Result<(), Why> {
+    pub(super) fn set(
+        &mut self,
+        tag: &str,
+        value: &str,
+        whole: &Kind,
+        room: &mut usize,
+    ) -> Result<(), Why> {
         let kind = whole.beneath_options();
         match tag {
             "min" => self.min = Some(Bound::parse(value, kind)?),
@@ -46,23 +54,33 @@ impl Given {
             "min-items" if has_items(kind) => self.min_items = Some(size(value)?),
             "max-items" if has_items(kind) => self.max_items = Some(size(value)?),
             "pattern" if matches!(kind, Kind::String) => {
-                self.pattern = Some(Pattern::new(value).map_err(Why::Malformed)?);
+                // What does not become a table in the end has taken as much work as one that does.
+                let pattern = Pattern::new(value, *room).inspect_err(|_| {
+                    *room = room.saturating_sub(Pattern::LARGEST);
+                });
+                let pattern = pattern.map_err(Why::Malformed)?;
+                take(room, pattern.memory())?;
+                self.pattern = Some(Arc::new(pattern));
             }
             "format" if matches!(kind, Kind::String) => {
                 self.format =
                     Some(Format::named(value).ok_or_else(|| Why::Malformed(Format::choice()))?);
             }
-            "default" => self.default = Some(Sample::parse(value, whole)?),
+            "default" => self.default = Some(sample(value, whole, room)?),
             "example" if self.examples.len() >= MOST_EXAMPLES => {
                 let problem =
                     format!("a value has at most {MOST_EXAMPLES} examples; leave some out");
                 return Err(Why::Malformed(problem));
             }
-            "example" => self.examples.push(Sample::parse(value, whole)?.json),
+            "example" => self.examples.push(sample(value, whole, room)?),
             "header" if is_header_kind(kind) => {
                 let problem =
                     || "expected a header name, made of letters, digits and `-`".to_owned();
-                self.header = Some(token(value).ok_or_else(|| Why::Malformed(problem()))?);
+                self.header = Some(
+                    token(value)
+                        .ok_or_else(|| Why::Malformed(problem()))?
+                        .into(),
+                );
             }
             tag if Rules::TAGS.contains(&tag) => return Err(Why::OtherKind),
             _ => return Err(Why::Unknown),
@@ -90,6 +108,16 @@ impl Given {
             self.check(&default.value, &mut |text| problem = Some(text));
         }
         problem.map_or(Ok(()), |text| Err(Why::DefaultBreaks(text)))
+    }
+
+    /// The same rules for an option of a value of this kind: they are still about what is in it.
+    pub(super) fn within_option(&self, kind: &Kind) -> Self {
+        let within = |sample: &Arc<Sample>| Arc::new(sample.within_option(kind));
+        Self {
+            default: self.default.as_ref().map(within),
+            examples: self.examples.iter().map(within).collect(),
+            ..self.clone()
+        }
     }
 
     /// Tells every rule that a value breaks.
@@ -175,7 +203,7 @@ impl Given {
 
     /// What a missing value counts as.
     pub(super) fn fallback(&self) -> Option<&Sample> {
-        self.default.as_ref()
+        self.default.as_deref()
     }
 
     /// The name of the header that mirrors the argument.
@@ -193,7 +221,14 @@ impl Given {
         }
     }
 
-    /// Writes the rules into a schema.
+    /// About how many bytes the rules take in a schema.
+    pub(super) fn size(&self) -> usize {
+        let samples = self.examples.iter().chain(&self.default);
+        let pattern = self.pattern.as_ref().map_or(0, |it| it.text().len());
+        samples.fold(pattern, |size, sample| size.saturating_add(sample.size))
+    }
+
+    /// Writes what must hold into a schema.
     pub(super) fn write(&self, kind: &Kind, schema: &mut Map<String, Value>) {
         let mut put = |keyword: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -208,26 +243,33 @@ impl Given {
             put("minItems", self.min_items.map(Value::from));
             put("maxItems", self.max_items.map(Value::from));
         }
-        put(
-            "pattern",
-            self.pattern
-                .as_ref()
-                .map(|pattern| Value::from(pattern.text())),
-        );
-        put(
-            "format",
-            self.format.map(|format| Value::from(format.name())),
-        );
-        put(
-            "default",
-            self.default.as_ref().map(|default| default.json.clone()),
-        );
-        put(
-            "examples",
-            (!self.examples.is_empty()).then(|| Value::Array(self.examples.clone())),
-        );
-        put("x-mcp-header", self.header.clone().map(Value::from));
+        let pattern = self.pattern.as_ref().map(|it| Value::from(it.text()));
+        put("pattern", pattern);
+        put("format", self.format.map(|it| Value::from(it.name())));
     }
+
+    /// Writes the examples, and the default where it can stand for a value.
+    pub(super) fn write_samples(&self, is_member: bool, schema: &mut Map<String, Value>) {
+        if let Some(default) = self.default.as_ref().filter(|_| is_member) {
+            schema.insert("default".to_owned(), default.json.clone());
+        }
+        if !self.examples.is_empty() {
+            let examples = self.examples.iter().map(|example| example.json.clone());
+            schema.insert("examples".to_owned(), examples.collect());
+        }
+    }
+}
+
+/// Takes memory of what is left for rules.
+fn take(room: &mut usize, bytes: usize) -> Result<(), Why> {
+    *room = room.checked_sub(bytes).ok_or(Why::NoRoom)?;
+    Ok(())
+}
+
+fn sample(value: &str, whole: &Kind, room: &mut usize) -> Result<Arc<Sample>, Why> {
+    let sample = Sample::parse(value, whole)?;
+    take(room, sample.room.saturating_add(sample.size))?;
+    Ok(Arc::new(sample))
 }
 
 fn size(value: &str) -> Result<u64, Why> {

@@ -1,55 +1,76 @@
 //! `@pattern`: a regular expression that this host checks and that readers of JSON Schema, who
 //! have the expressions of ECMA-262 with its `u` flag, understand the same way.
 
+mod portable;
+
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::{Anchored, Input};
 use regex_syntax::ast::parse::Parser;
-use regex_syntax::ast::{
-    self, AssertionKind, Ast, ClassPerl, ClassPerlKind, ClassSetBinaryOp, ClassSetItem,
-    ClassUnicodeKind, GroupKind, HexLiteralKind, Literal, LiteralKind, Span, SpecialLiteralKind,
-    Visitor,
-};
+use regex_syntax::hir::translate::Translator;
 
-/// A compiled pattern. It matches anywhere in a text unless anchored, as JSON Schema has it, and in
-/// time linear in the text: callers choose the text.
-#[derive(Clone, Debug)]
-pub(super) struct Pattern {
+/// A compiled pattern. It matches anywhere in a text unless anchored, as JSON Schema has it.
+///
+/// Callers choose the text, and nothing interrupts a match. So it is a table with a step for each
+/// byte, some 2 ms for a MiB, whatever the pattern and the text are.
+#[derive(Clone)]
+pub(in crate::value) struct Pattern {
     text: String,
-    regex: Regex,
+    table: dense::DFA<Vec<u32>>,
 }
 
-/// A compiled pattern may take as much memory, in bytes; every served function may have several.
-const LARGEST: usize = 1 << 20;
-
 impl Pattern {
-    /// Compiles a pattern, or says why not.
-    pub(super) fn new(text: &str) -> Result<Self, String> {
+    /// How much memory a table may take, in bytes. It bounds the work of making one, too, to some
+    /// 25 ms.
+    pub(super) const LARGEST: usize = 1 << 20;
+
+    /// Compiles a pattern within so much memory, or says why not.
+    pub(super) fn new(text: &str, room: usize) -> Result<Self, String> {
+        let room = room.min(Self::LARGEST);
+        let ours = Self::ours(text)?;
+        let too_large = |_| {
+            format!(
+                "takes more than {room} bytes as a table: repeat less, or bound the length with `@max-length`"
+            )
+        };
+        let ast = Parser::new()
+            .parse(&ours)
+            .map_err(|error| error.kind().to_string())?;
+        let hir = Translator::new()
+            .translate(&ours, &ast)
+            .map_err(|error| error.kind().to_string())?;
+        let automaton = thompson::Compiler::new()
+            .configure(
+                thompson::Config::new()
+                    .nfa_size_limit(Some(room))
+                    .which_captures(WhichCaptures::None),
+            )
+            .build_from_hir(&hir)
+            .map_err(|error| too_large(error.to_string()))?;
+        let table = dense::Builder::new()
+            .configure(
+                dense::Config::new()
+                    .dfa_size_limit(Some(room))
+                    .determinize_size_limit(Some(Self::LARGEST))
+                    .start_kind(StartKind::Unanchored)
+                    .accelerate(false),
+            )
+            .build_from_nfa(&automaton)
+            .map_err(|error| too_large(error.to_string()))?;
+        Ok(Self {
+            text: text.to_owned(),
+            table,
+        })
+    }
+
+    /// The pattern in the syntax of this host, if both sides read it alike.
+    pub(in crate::value) fn ours(text: &str) -> Result<String, String> {
         let ast = Parser::new()
             .parse(text)
             .map_err(|error| format!("not a regular expression: {}", error.kind()))?;
-        let ours = ast::visit(
-            &ast,
-            Portable {
-                text,
-                ours: String::new(),
-                read: 0,
-            },
-        )?;
-        match RegexBuilder::new(&ours)
-            .size_limit(LARGEST)
-            .dfa_size_limit(LARGEST)
-            .build()
-        {
-            Ok(regex) => Ok(Self {
-                text: text.to_owned(),
-                regex,
-            }),
-            Err(regex::Error::CompiledTooBig(limit)) => Err(format!(
-                "takes more than {limit} bytes when compiled: repeat less"
-            )),
-            Err(error) => Err(error.to_string()),
-        }
+        portable::translate(text, &ast)
     }
 
     /// The pattern as its author wrote it.
@@ -57,8 +78,17 @@ impl Pattern {
         &self.text
     }
 
+    /// How much memory it takes, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.table.memory_usage().saturating_add(self.text.len())
+    }
+
     pub(super) fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        let input = Input::new(text).anchored(Anchored::No).earliest(true);
+        // A table without bytes at which it gives up has an answer for every text.
+        self.table
+            .try_search_fwd(&input)
+            .is_ok_and(|found| found.is_some())
     }
 }
 
@@ -68,245 +98,152 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Refuses what is no regular expression in ECMA-262: a client that compiles the schema's patterns
-/// would refuse the tool, or the whole list of tools. Writes the pattern anew for what means
-/// something else there: `\d`, `\w` and `\b` are about ASCII.
-struct Portable<'t> {
-    text: &'t str,
-    ours: String,
-    read: usize,
-}
-
-impl Portable<'_> {
-    /// Puts `ours` where the author wrote what `span` covers.
-    fn replace(&mut self, span: &Span, ours: &str) {
-        self.ours.push_str(
-            self.text
-                .get(self.read..span.start.offset)
-                .unwrap_or_default(),
-        );
-        self.ours.push_str(ours);
-        self.read = span.end.offset;
-    }
-
-    fn class(&mut self, class: &ClassPerl) {
-        match (&class.kind, class.negated) {
-            (ClassPerlKind::Digit, false) => self.replace(&class.span, "[0-9]"),
-            (ClassPerlKind::Digit, true) => self.replace(&class.span, "[^0-9]"),
-            (ClassPerlKind::Word, false) => self.replace(&class.span, "[0-9A-Za-z_]"),
-            (ClassPerlKind::Word, true) => self.replace(&class.span, "[^0-9A-Za-z_]"),
-            (ClassPerlKind::Space, _) => {}
-        }
-    }
-
-    fn literal(literal: &Literal, in_class: bool) -> Result<(), String> {
-        let foreign = match &literal.kind {
-            LiteralKind::Verbatim => !in_class && "]{}".contains(literal.c),
-            LiteralKind::Meta => "#&~".contains(literal.c) || literal.c == '-' && !in_class,
-            LiteralKind::Superfluous | LiteralKind::Octal => true,
-            LiteralKind::HexFixed(kind) => *kind == HexLiteralKind::UnicodeLong,
-            LiteralKind::HexBrace(kind) => *kind != HexLiteralKind::UnicodeShort,
-            LiteralKind::Special(kind) => {
-                matches!(kind, SpecialLiteralKind::Bell | SpecialLiteralKind::Space)
-            }
-        };
-        let c = literal.c;
-        match literal.kind {
-            _ if !foreign => Ok(()),
-            LiteralKind::Verbatim => Err(format!(
-                "write `\\{c}` for `{c}`, as readers of the schema need it"
-            )),
-            LiteralKind::Meta | LiteralKind::Superfluous => Err(format!(
-                "write `{c}` without the backslash, as readers of the schema need it"
-            )),
-            LiteralKind::Octal
-            | LiteralKind::HexFixed(_)
-            | LiteralKind::HexBrace(_)
-            | LiteralKind::Special(_) => Err(foreign_to_ecma(&format!(
-                "this escape for {}",
-                c.escape_unicode()
-            ))),
-        }
-    }
-
-    fn unicode(kind: &ClassUnicodeKind) -> Result<(), String> {
-        match kind {
-            ClassUnicodeKind::OneLetter(letter) => {
-                Err(format!("write `\\p{{{letter}}}`, with braces"))
-            }
-            ClassUnicodeKind::Named(_) | ClassUnicodeKind::NamedValue { .. } => Ok(()),
-        }
-    }
-}
-
-fn foreign_to_ecma(what: &str) -> String {
-    format!("readers of the schema do not know {what} (patterns are those of ECMA-262)")
-}
-
-impl Visitor for Portable<'_> {
-    type Output = String;
-    type Err = String;
-
-    fn finish(mut self) -> Result<String, String> {
-        self.ours
-            .push_str(self.text.get(self.read..).unwrap_or_default());
-        Ok(self.ours)
-    }
-
-    fn visit_pre(&mut self, ast: &Ast) -> Result<(), String> {
-        match ast {
-            Ast::Literal(literal) => Self::literal(literal, false),
-            Ast::Flags(_) => Err(foreign_to_ecma("flags such as `(?i)`")),
-            Ast::Group(group) => match &group.kind {
-                GroupKind::CaptureName {
-                    starts_with_p: true,
-                    ..
-                } => Err("write `(?<name>…)` without the `P`".to_owned()),
-                GroupKind::NonCapturing(flags) if !flags.items.is_empty() => {
-                    Err(foreign_to_ecma("flags such as `(?i:…)`"))
-                }
-                GroupKind::CaptureIndex(_)
-                | GroupKind::CaptureName { .. }
-                | GroupKind::NonCapturing(_) => Ok(()),
-            },
-            Ast::Assertion(assertion) => match assertion.kind {
-                AssertionKind::WordBoundary => {
-                    self.replace(&assertion.span, "(?-u:\\b)");
-                    Ok(())
-                }
-                AssertionKind::StartLine | AssertionKind::EndLine => Ok(()),
-                AssertionKind::NotWordBoundary => Err("write it without `\\B`".to_owned()),
-                AssertionKind::StartText
-                | AssertionKind::EndText
-                | AssertionKind::WordBoundaryStart
-                | AssertionKind::WordBoundaryEnd
-                | AssertionKind::WordBoundaryStartAngle
-                | AssertionKind::WordBoundaryEndAngle
-                | AssertionKind::WordBoundaryStartHalf
-                | AssertionKind::WordBoundaryEndHalf => {
-                    Err(foreign_to_ecma("anchors but `^`, `$` and `\\b`"))
-                }
-            },
-            Ast::ClassUnicode(class) => Self::unicode(&class.kind),
-            Ast::Repetition(repetition) => match &*repetition.ast {
-                Ast::Repetition(_) | Ast::Assertion(_) | Ast::Empty(_) => {
-                    Err("there is nothing to repeat before a repetition".to_owned())
-                }
-                Ast::Flags(_)
-                | Ast::Literal(_)
-                | Ast::Dot(_)
-                | Ast::ClassUnicode(_)
-                | Ast::ClassPerl(_)
-                | Ast::ClassBracketed(_)
-                | Ast::Group(_)
-                | Ast::Alternation(_)
-                | Ast::Concat(_) => Ok(()),
-            },
-            Ast::ClassPerl(class) => {
-                self.class(class);
-                Ok(())
-            }
-            Ast::Empty(_)
-            | Ast::Dot(_)
-            | Ast::ClassBracketed(_)
-            | Ast::Alternation(_)
-            | Ast::Concat(_) => Ok(()),
-        }
-    }
-
-    fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), String> {
-        match item {
-            ClassSetItem::Literal(literal) => Self::literal(literal, true),
-            ClassSetItem::Range(range) => {
-                Self::literal(&range.start, true)?;
-                Self::literal(&range.end, true)
-            }
-            ClassSetItem::Ascii(_) => Err(foreign_to_ecma("classes such as `[[:alpha:]]`")),
-            ClassSetItem::Bracketed(_) => Err(foreign_to_ecma("a class inside a class")),
-            ClassSetItem::Unicode(class) => Self::unicode(&class.kind),
-            ClassSetItem::Perl(class) => {
-                self.class(class);
-                Ok(())
-            }
-            ClassSetItem::Empty(_) | ClassSetItem::Union(_) => Ok(()),
-        }
-    }
-
-    fn visit_class_set_binary_op_pre(&mut self, _: &ClassSetBinaryOp) -> Result<(), String> {
-        Err(foreign_to_ecma("`&&`, `--` and `~~` in classes"))
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pattern({:?})", self.text)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Pattern;
+    use proptest::prelude::*;
 
-    #[test]
-    fn what_both_sides_read_alike_is_taken() {
-        for text in [
-            "^[A-Z]{2}\\d{4}$",
-            "^[\\w.\\-]+@\\S+$",
-            "a|b",
-            "(?:x|y)*?",
-            "(?<year>\\d{4})",
-            "\\p{L}+",
-            "[^\\]]",
-            "\\{\\}",
-            "\\u0041\\x41\\n",
-            "^\\w{1,60}$",
-            "",
-        ] {
-            assert!(
-                Pattern::new(text).is_ok(),
-                "{text}: {:?}",
-                Pattern::new(text).err()
-            );
-        }
-        assert!(
-            Pattern::new("b").unwrap().matches("abc"),
-            "a pattern is not anchored"
-        );
+    use super::*;
+
+    fn pattern(text: &str) -> Result<Pattern, String> {
+        Pattern::new(text, Pattern::LARGEST)
+    }
+
+    /// The list that `tests/clients` shows to a real engine of ECMA-262.
+    #[derive(serde::Deserialize)]
+    struct Listed {
+        /// Each pattern with texts that it matches and texts that it does not.
+        taken: Vec<(String, Vec<String>, Vec<String>)>,
+        /// Patterns that are refused here because they mean nothing there, or something else.
+        refused: Vec<String>,
+    }
+
+    fn listed() -> Listed {
+        serde_json::from_str(include_str!("../../../../tests/clients/patterns.json")).unwrap()
     }
 
     #[test]
-    fn classes_are_about_ascii_as_in_ecma() {
-        let number = Pattern::new("^[\\d.]+\\b$").unwrap();
-        assert_eq!(number.text(), "^[\\d.]+\\b$");
-        assert!(
-            number.matches("1.5") && !number.matches("١"),
-            "Arabic digits are none of `\\d`"
-        );
-        let words = Pattern::new("^\\w+\\W[^\\w\\d]\\D$").unwrap();
-        assert!(words.matches("ab-+é") && !words.matches("é---") && !words.matches("ab-+1"));
+    fn what_both_sides_read_alike_is_taken() {
+        for (text, matches, others) in listed().taken {
+            let pattern = pattern(&text).unwrap_or_else(|cause| panic!("{text}: {cause}"));
+            assert_eq!(pattern.text(), text);
+            for matching in matches {
+                assert!(pattern.matches(&matching), "{text} on {matching:?}");
+            }
+            for other in others {
+                assert!(!pattern.matches(&other), "{text} on {other:?}");
+            }
+        }
     }
 
     #[test]
     fn what_only_one_side_reads_is_refused() {
+        for text in listed().refused {
+            assert!(pattern(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_grows_too_large_is_refused_with_the_remedy() {
         for text in [
-            "(",
-            "[a",
-            "*",
-            "(?i)a",
-            "(?i:a)",
-            "(?P<a>b)",
-            "\\Aa\\z",
-            "[[:alpha:]]",
-            "[a-z&&b]",
-            "[a[b]]",
-            "\\pL",
-            "\\x{41}",
-            "\\a",
-            "\\%",
-            "\\-",
-            "\\#",
-            "}",
-            "a**",
-            "^*",
-            "(?=a)",
-            "(a)\\1",
             "(?:a{1000}){1000}",
+            "^\\p{L}{1,60}$",
+            "(?:a|b)*a(?:a|b){16}",
+            "(?:[a-z]{1,50}){1,20}x",
         ] {
-            assert!(Pattern::new(text).is_err(), "{text}");
+            let cause = pattern(text).unwrap_err();
+            assert!(cause.contains("`@max-length`"), "{text}: {cause}");
+        }
+        assert!(Pattern::new("^[a-z]+$", 100).is_err());
+    }
+
+    /// Pieces of which patterns are made; many mean something on one side only.
+    const PIECES: [&str; 62] = [
+        "a",
+        "b",
+        "é",
+        "-",
+        "_",
+        " ",
+        "]",
+        "[",
+        "}",
+        "{",
+        "/",
+        "\\/",
+        "\\-",
+        "\\]",
+        "\\[",
+        "\\{",
+        "\\.",
+        ".",
+        "\\d",
+        "\\D",
+        "\\w",
+        "\\W",
+        "\\s",
+        "\\S",
+        "\\b",
+        "\\B",
+        "^",
+        "$",
+        "|",
+        "(",
+        ")",
+        "(?:",
+        "(?<a>",
+        "(?<a.b>",
+        "(?i)",
+        "*",
+        "+",
+        "?",
+        "??",
+        "{2}",
+        "{1,2}",
+        "{,2}",
+        "{ 1}",
+        "{0,}",
+        "[a-b]",
+        "[^a]",
+        "[]a]",
+        "[^]a]",
+        "[\\s-]",
+        "[^\\S\\d]",
+        "[.]",
+        "[a-z&&b]",
+        "\\p{L}",
+        "\\p{Lu}",
+        "\\p{letter}",
+        "\\P{Nd}",
+        "\\p{Script=Greek}",
+        "\\p{Greek}",
+        "\\p{sc!=Greek}",
+        "\\u00e9",
+        "\\x41",
+        "\\u{1F600}",
+    ];
+
+    proptest! {
+        #![proptest_config(crate::cases::config())]
+
+        #[test]
+        fn what_is_taken_matches_as_ecma_262_says(
+            pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..6),
+            texts in proptest::collection::vec("[abé\\-_ .A\u{1F600}α1٣\n\r\u{85}\u{feff}\u{2028}\\]]{0,5}", 8),
+        ) {
+            let text = pieces.concat();
+            if let Ok(ours) = pattern(&text) {
+                let theirs = regress::Regex::with_flags(&text, "u");
+                let theirs = theirs.map_err(|cause| TestCaseError::fail(format!("{text}: {cause}")))?;
+                for other in texts {
+                    prop_assert_eq!(ours.matches(&other), theirs.find(&other).is_some(), "{} on {:?}", text, other);
+                }
+            }
         }
     }
 }

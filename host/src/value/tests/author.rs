@@ -8,9 +8,12 @@ use crate::value::{NotPublishable, Rules};
 fn returned(answer: Answer, results: Vec<Val>) -> (Option<Value>, String) {
     let signature = Signature::new(Scope::default(), answer).unwrap();
     let content = |raw: Box<RawValue>| json(&raw);
-    match signature.encode(results).unwrap() {
+    match signature.encode(results, usize::MAX).unwrap() {
         Encoded::Done => (None, "done".to_owned()),
-        Encoded::Value { structured, text } => (Some(content(structured)), text),
+        Encoded::Value { structured, text } => {
+            let text = text.unwrap_or_else(|| structured.get().to_owned());
+            (Some(content(structured)), text)
+        }
         Encoded::Media { media, data } => (None, format!("{media}: {data}")),
         other @ (Encoded::Content(_)
         | Encoded::Prompt { .. }
@@ -151,14 +154,17 @@ fn a_value_of_another_type_is_an_error_that_names_the_place() {
         ),
     ] {
         assert_eq!(
-            signature(kind).encode(vec![value]).unwrap_err().to_string(),
+            signature(kind)
+                .encode(vec![value], usize::MAX)
+                .unwrap_err()
+                .to_string(),
             problem
         );
     }
-    assert!(signature(Kind::U8).encode(vec![]).is_err());
+    assert!(signature(Kind::U8).encode(vec![], usize::MAX).is_err());
     assert!(
         signature(Kind::U8)
-            .encode(vec![Val::U8(1), Val::U8(1)])
+            .encode(vec![Val::U8(1), Val::U8(1)], usize::MAX)
             .is_err()
     );
 }
@@ -226,7 +232,7 @@ fn schemas_are_as_published() {
         json!({"type": "array", "items": {"type": "boolean"}})
     );
     assert_eq!(
-        input(Kind::FixedList(Box::new(Kind::Bool.into()), 2)),
+        input(Kind::FixedList(Arc::new(Kind::Bool.into()), 2)),
         json!({"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2})
     );
     assert_eq!(input(option(Kind::String)), json!({"type": "string"}));
@@ -257,11 +263,9 @@ fn schemas_are_as_published() {
         })
     );
     assert_eq!(
-        input(Kind::Tuple(vec![
-            Kind::Bool.into(),
-            Kind::String.into(),
-            Kind::Bool.into()
-        ])),
+        input(Kind::Tuple(
+            [Kind::Bool.into(), Kind::String.into(), Kind::Bool.into()].into()
+        )),
         json!({
             "type": "array",
             "items": {"anyOf": [{"type": "boolean"}, {"type": "string"}]},
@@ -271,7 +275,7 @@ fn schemas_are_as_published() {
         })
     );
     assert_eq!(
-        input(Kind::Tuple(vec![Kind::Bool.into()]))["items"],
+        input(Kind::Tuple([Kind::Bool.into()].into()))["items"],
         json!({"type": "boolean"})
     );
     assert_eq!(
@@ -283,7 +287,7 @@ fn schemas_are_as_published() {
         json!({"type": "array", "items": {"type": "string", "enum": ["aB"]}})
     );
     assert_eq!(
-        input(Kind::Variant(scope([
+        input(Kind::Variant(shared([
             case("circle", Some(Kind::Bool)),
             case("none", None)
         ]))),
@@ -339,7 +343,7 @@ fn schemas_are_as_published() {
 #[test]
 fn documentation_reaches_the_schema() {
     let documented = |kind: Kind, docs: &str| Shape {
-        docs: Some(docs.to_owned()),
+        docs: Some(docs.into()),
         ..kind.into()
     };
     let input = |shape: Shape| json(echo(shape).input_schema())["properties"]["v"].clone();
@@ -351,30 +355,30 @@ fn documentation_reaches_the_schema() {
         input(documented(Kind::Bytes, "An image."))["description"],
         "An image.\n\nBase64."
     );
-    let inner = Kind::Option(Box::new(documented(Kind::String, "A name.")));
+    let inner = documented(Kind::String, "A name.").optional().kind;
     assert_eq!(input(inner.clone().into())["description"], "A name.");
     assert_eq!(
         input(documented(inner, "Your name."))["description"],
         "Your name."
     );
     let mut metric = case("metric", None);
-    metric.docs = Some("Celsius".to_owned());
-    let units = Kind::Enum(scope([metric.clone(), case("imperial", None)]));
+    metric.docs = Some("Celsius".into());
+    let units = Kind::Enum(shared([metric.clone(), case("imperial", None)]));
     assert_eq!(
         input(documented(units, "Units."))["description"],
         "Units.\n\n- `metric`: Celsius"
     );
     metric.payload = Some(Kind::U8.into());
     assert_eq!(
-        input(Kind::Variant(scope([metric])).into())["anyOf"][0]["description"],
+        input(Kind::Variant(shared([metric])).into())["anyOf"][0]["description"],
         "Celsius"
     );
 }
 
 fn ruled(kind: Kind, tags: &[(&str, &str)]) -> Shape {
-    let mut rules = Rules::default();
+    let (mut rules, mut room) = (Rules::default(), Rules::ROOM);
     for (tag, value) in tags {
-        rules.add(tag, value, &kind).unwrap();
+        rules.add(tag, value, &kind, &mut room).unwrap();
     }
     Shape {
         rules,
@@ -528,9 +532,9 @@ fn defaults_stand_for_what_is_missing_and_examples_are_shown() {
 #[test]
 fn a_rule_that_does_not_fit_is_refused() {
     let refused = |kind: Kind, tags: &[(&str, &str)]| {
-        let mut rules = Rules::default();
+        let (mut rules, mut room) = (Rules::default(), Rules::ROOM);
         tags.iter()
-            .find_map(|(tag, value)| rules.add(tag, value, &kind).err())
+            .find_map(|(tag, value)| rules.add(tag, value, &kind, &mut room).err())
             .map(|error| error.to_string())
     };
     for (kind, tags, text) in [
@@ -626,7 +630,7 @@ fn headers_mirror_parameters_only_where_they_can() {
         json(signature.input_schema())["properties"]["region"]["x-mcp-header"],
         "Region"
     );
-    let place = Kind::Record(scope([param(
+    let place = Kind::Record(shared([param(
         "zone-id",
         ruled(option(Kind::U8), &[("header", "Zone")]),
     )]));
@@ -657,18 +661,23 @@ fn headers_mirror_parameters_only_where_they_can() {
         assert_eq!(said, [("Region", region), ("Zone", zone)], "{arguments}");
     }
 
+    // A header that cannot be costs nothing but itself, and a record that is returned has none.
     let twice = scope([
         param("a", mirrored("Region")),
         param("b", mirrored("region")),
+        param("c", Kind::List(Arc::new(mirrored("Zone"))).into()),
     ]);
-    assert_eq!(
-        Signature::new(twice, Answer::Nothing).unwrap_err(),
-        NotPublishable::Header("region".to_owned())
-    );
-    let hidden = scope([param("a", Kind::List(Box::new(mirrored("Region"))).into())]);
-    assert_eq!(
-        Signature::new(hidden, Answer::Nothing).unwrap_err(),
-        NotPublishable::Header("Region".to_owned())
+    let returned = Kind::Record(shared([param("d", mirrored("Region"))]));
+    let signature = Signature::new(twice, Answer::Value(returned.into())).unwrap();
+    assert_eq!(signature.misplaced_headers(), ["region", "Zone"]);
+    let schema = signature.input_schema().get();
+    assert_eq!(schema.matches("x-mcp-header").count(), 1, "{schema}");
+    assert!(
+        !signature
+            .output_schema()
+            .unwrap()
+            .get()
+            .contains("x-mcp-header")
     );
 }
 
@@ -681,7 +690,7 @@ fn what_no_client_could_read_is_not_published() {
         NotPublishable::TooDeep
     );
     // The deepest schemas there are must still be read by readers that stop at 128 levels.
-    let tagged = |kind| Kind::Variant(scope([case("inner", Some(kind)), case("end", None)]));
+    let tagged = |kind| Kind::Variant(shared([case("inner", Some(kind)), case("end", None)]));
     for deepest in [
         (0..23).fold(Kind::Bool, |kind, _| tagged(kind)),
         (0..23).fold(Kind::Bool, |kind, _| result(Some(kind), None)),
@@ -707,7 +716,7 @@ fn what_no_client_could_read_is_not_published() {
         };
         assert_eq!(
             Signature::new(scope([param]), Answer::Nothing).unwrap_err(),
-            NotPublishable::Name(name.to_owned())
+            NotPublishable::Parameter(name.to_owned())
         );
     }
     let signature = || Signature::new(Scope::default(), Answer::Nothing).unwrap();
@@ -716,7 +725,7 @@ fn what_no_client_could_read_is_not_published() {
             .with_input_schema(r#"{"type":"object","$defs":{}}"#)
             .is_ok()
     );
-    let combined = signature().with_input_schema(r#"{"type":"object","if":{},"allOf":[]}"#);
+    let combined = signature().with_input_schema(r#"{"type":"object","if":{},"allOf":[{}]}"#);
     assert_eq!(combined.unwrap().unpopular_keyword(), Some("allOf"));
     assert_eq!(signature().unpopular_keyword(), None);
     for schema in ["{", "{}", "true"] {
@@ -747,7 +756,7 @@ fn bytes_can_be_content_of_a_media_type() {
     let picture = media(bytes(), "image/PNG").unwrap();
     assert!(picture.output_schema().is_none());
     let png = Val::List(vec![Val::U8(0x89), Val::U8(b'P')]);
-    let Ok(Encoded::Media { media: kind, data }) = picture.encode(vec![png]) else {
+    let Ok(Encoded::Media { media: kind, data }) = picture.encode(vec![png], usize::MAX) else {
         panic!("content was expected");
     };
     assert_eq!((&*kind, &*data), ("image/png", "iVA="));

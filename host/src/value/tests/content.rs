@@ -35,7 +35,7 @@ fn role() -> Kind {
 }
 
 fn body() -> Kind {
-    Kind::Variant(scope([
+    Kind::Variant(shared([
         case("text", Some(Kind::String)),
         case("blob", Some(Kind::Bytes)),
     ]))
@@ -56,7 +56,7 @@ fn content() -> Kind {
         ("mime-type", option(Kind::String)),
         ("body", body()),
     ]);
-    Kind::Variant(scope([
+    Kind::Variant(shared([
         case("text", Some(Kind::String)),
         case("image", Some(media())),
         case("audio", Some(media())),
@@ -103,7 +103,7 @@ fn returning(
 fn encoded(native: Native, kind: Kind, value: Val) -> Result<Encoded, NotEncoded> {
     let signature = returning(native, kind, Scope::default()).unwrap();
     assert!(signature.output_schema().is_none());
-    signature.encode(vec![value])
+    signature.encode(vec![value], usize::MAX)
 }
 
 fn blocks(kind: Kind, value: Val) -> Vec<Block> {
@@ -290,7 +290,7 @@ fn an_err_of_a_prompt_is_a_failure() {
     let signature = Signature::new(Scope::default(), answer).unwrap();
     let signature = signature.with_native(Native::Prompt).unwrap();
     let failed = Val::Result(Err(Some(Box::new(text("no such book")))));
-    let found = signature.encode(vec![failed]).unwrap();
+    let found = signature.encode(vec![failed], usize::MAX).unwrap();
     assert!(
         matches!(&found, Encoded::Failed { text, .. } if text == "no such book"),
         "{found:?}"
@@ -365,7 +365,11 @@ fn prompts_ask_for_texts() {
 
 #[test]
 fn what_completes_is_told_what_was_typed() {
-    let pairs = || list(Kind::Tuple(vec![Kind::String.into(), Kind::String.into()]));
+    let pairs = || {
+        list(Kind::Tuple(
+            [Kind::String.into(), Kind::String.into()].into(),
+        ))
+    };
     let completes = |params| returning(Native::Completions, list(Kind::String), params);
     let chosen = [("a".to_owned(), "1".to_owned())];
 
@@ -383,7 +387,7 @@ fn what_completes_is_told_what_was_typed() {
     );
 
     let found = long
-        .encode(vec![Val::List(vec![text("Moby-Dick")])])
+        .encode(vec![Val::List(vec![text("Moby-Dick")])], usize::MAX)
         .unwrap();
     assert!(
         matches!(&found, Encoded::Completions(values) if values == &["Moby-Dick"]),

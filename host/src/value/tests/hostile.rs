@@ -46,7 +46,7 @@ fn profile() -> Kind {
 }
 
 fn shape() -> Kind {
-    Kind::Variant(scope([
+    Kind::Variant(shared([
         case("circle", Some(Kind::F32)),
         case("poly-line", Some(list(point()))),
         case("empty-shape", None),
@@ -134,8 +134,16 @@ fn wide_integers_are_exact() {
             take("-9007199254740991.0", "-9007199254740991"),
             take(r#""-9223372036854775808""#, r#""-9223372036854775808""#),
             refuse(
+                "5.00000000000000000001",
+                "/v: expected an integer from -9223372036854775808 to 9223372036854775807; got 5.00000000000000000001",
+            ),
+            refuse(
+                "1e-400",
+                "/v: expected an integer from -9223372036854775808 to 9223372036854775807; got 1e-400",
+            ),
+            refuse(
                 "9007199254740993.0",
-                "/v: expected an integer from -9223372036854775808 to 9223372036854775807; got 9007199254740992.0 (send an integer beyond 9007199254740991 as a string of digits)",
+                "/v: expected an integer from -9223372036854775808 to 9223372036854775807; got 9007199254740993.0 (send an integer beyond 9007199254740991 as a string of digits)",
             ),
             refuse(
                 r#""9223372036854775808""#,
@@ -150,7 +158,7 @@ fn wide_integers_are_exact() {
             take(r#""18446744073709551615""#, r#""18446744073709551615""#),
             refuse(
                 "18446744073709551616",
-                "/v: expected an integer from 0 to 18446744073709551615; got 1.8446744073709552e19 (send an integer beyond 9007199254740991 as a string of digits)",
+                "/v: expected an integer from 0 to 18446744073709551615; got 18446744073709551616 (send an integer beyond 9007199254740991 as a string of digits)",
             ),
             refuse(
                 "-1",
@@ -189,7 +197,22 @@ fn floats_may_be_whole_quoted_or_not_finite() {
             take("0.3", "0.3"),
             take("7.038531e-26", "7.038531e-26"),
             take("16777217", "16777216.0"),
+            // Just above the middle of two: by way of 64 bits it would be the lower one.
+            take("1.00000017881393433", "1.0000002"),
+            take(r#""1.00000017881393433""#, "1.0000002"),
             take(r#""NaN""#, r#""NaN""#),
+            refuse(
+                r#""-.5""#,
+                "/v: expected a number that fits 32 bits; got \"-.5\"",
+            ),
+            refuse(
+                r#""05""#,
+                "/v: expected a number that fits 32 bits; got \"05\"",
+            ),
+            refuse(
+                r#""1.e5""#,
+                "/v: expected a number that fits 32 bits; got \"1.e5\"",
+            ),
             refuse("1e39", "/v: expected a number that fits 32 bits; got 1e39"),
             take("3.4028235e38", "3.4028235e+38"),
             refuse(
@@ -302,7 +325,7 @@ fn lists_are_arrays_of_the_right_length() {
         ],
     );
     table(
-        &Kind::FixedList(Box::new(Kind::S32.into()), 3),
+        &Kind::FixedList(Arc::new(Kind::S32.into()), 3),
         &[
             take("[1,2,3]", "[1,2,3]"),
             refuse(
@@ -580,7 +603,7 @@ fn variants_are_tagged_or_short() {
             take(r#"{"tag":"fast"}"#, r#""fast""#),
         ],
     );
-    let maybe = Kind::Variant(scope([
+    let maybe = Kind::Variant(shared([
         case("maybe", Some(option(Kind::U8))),
         case("never", None),
     ]));
@@ -598,7 +621,7 @@ fn variants_are_tagged_or_short() {
 
 #[test]
 fn tuples_are_arrays_or_objects_of_positions() {
-    let pair = Kind::Tuple(vec![Kind::S32.into(), Kind::String.into()]);
+    let pair = Kind::Tuple([Kind::S32.into(), Kind::String.into()].into());
     table(
         &pair,
         &[
@@ -791,11 +814,11 @@ fn a_small_request_cannot_fill_the_host() {
         .map(|number| format!("field-number-{number}"))
         .collect();
     let fields = names.iter().map(|name| member(name, option(Kind::U8)));
-    let signature = echo(list(Kind::Record(scope(fields))));
+    let signature = echo(list(Kind::Record(shared(fields))));
     let arguments = format!("{{\"v\":[{}{{}}]}}", "{},".repeat(100_000));
     let problem = decode(&signature, &arguments).unwrap_err().to_string();
     assert!(
-        problem.ends_with("the arguments take more than 128 MiB of memory; send less"),
+        problem.ends_with("the values take more than 131072 KiB of memory; send less"),
         "{problem}"
     );
     assert_eq!(problem.lines().count(), 1);

@@ -1,0 +1,60 @@
+// Uses a service that was written in JavaScript, and that nothing of this project has been in.
+
+import assert from 'node:assert/strict';
+
+const url = process.env.HOST_URL;
+let passed = 0;
+let failed = 0;
+
+async function send(method, params) {
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+  });
+  return (await answer.json()).result;
+}
+
+async function check(what, run) {
+  try {
+    await run();
+    passed += 1;
+  } catch (cause) {
+    failed += 1;
+    console.log(`FAIL  ${what}: ${cause.message}`);
+  }
+}
+
+await check('its functions are tools, with the words beside it, and nothing else is', async () => {
+  const { tools } = await send('tools/list', {});
+  assert.deepEqual(
+    tools.map(({ name, description }) => [name, description]),
+    [
+      ['countWords', 'Counts words.'],
+      ['shout', 'Fails for an empty text.'],
+    ],
+  );
+  assert.deepEqual(tools[1].inputSchema.required, ['text']);
+});
+
+await check('a record comes back, and an option that is none is left out', async () => {
+  const some = await send('tools/call', { name: 'countWords', arguments: { text: 'to be or not' } });
+  assert.deepEqual(some.structuredContent, { words: 4, longest: 'not' });
+  const none = await send('tools/call', { name: 'count_words', arguments: { text: ' ' } });
+  assert.deepEqual(none.structuredContent, { words: 0 });
+});
+
+await check('what it throws is an error of the tool', async () => {
+  const loud = await send('tools/call', { name: 'shout', arguments: { text: 'hey', ref: true } });
+  assert.deepEqual(loud.structuredContent, { result: 'HEY!' });
+  const silent = await send('tools/call', { name: 'shout', arguments: { text: '' } });
+  assert.equal(silent.isError, true);
+  assert.equal(silent.content[0].text, 'nothing to shout');
+});
+
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
