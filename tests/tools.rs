@@ -245,7 +245,8 @@ fn clashing() -> Vec<(String, Vec<u8>)> {
             0 => PREFIXES[number % 5].to_owned(),
             times => format!("{}_{}", PREFIXES[number % 5], "a".repeat(times)),
         };
-        let words = (0..8).filter(|word| number * 37 % 251 >> word & 1 == 1 || *word == number % 8);
+        let words =
+            (0..8).filter(|word| ((number * 37 % 251) >> word) & 1 == 1 || *word == number % 8);
         let functions: String = words
             .map(|word| format!("(export \"{}\" (func $f))", WORDS[word]))
             .collect::<Vec<_>>()
@@ -308,7 +309,9 @@ async fn whatever_the_order_in_which_services_come_and_go_the_list_is_the_same()
         };
         // Some come, some of those go, and all come in the end.
         let (first, rest) = order.split_at(20);
-        first.iter().for_each(|service| put(*service));
+        for service in first {
+            put(*service);
+        }
         count(20).await;
         for service in &first[..10] {
             let (name, _) = &services[*service];

@@ -68,7 +68,8 @@ impl Guest {
             limits,
             usage,
         };
-        let read = |results| function.signature.encode(results);
+        let most = limits.output;
+        let read = |results| function.signature.encode(results, most);
         let called = self
             .sandbox
             .call(&function.export, arguments, invocation, read);
