@@ -84,7 +84,12 @@ async fn who_waits_for_ever_is_stopped_by_the_clock_on_the_wall() {
 
 #[tokio::test]
 async fn what_is_within_a_limit_is_done() {
-    let host = hostile().await;
+    // A busy machine fills memory slowly, and that limit is not looked at here.
+    let limits = LIMITS.map(|(name, limit)| match name {
+        "limits.cpu" => (name, "10s"),
+        _ => (name, limit),
+    });
+    let host = TestHost::with(&[("hostile", "guest_hostile")], &limits).await;
     for (tool, arguments, result) in [
         ("random", json!({ "bytes": 64 << 10 }), json!(64 << 10)),
         ("print", json!({ "bytes": 60 << 10 }), json!(60 << 10)),
