@@ -34,7 +34,7 @@ build-guests:
 run *ARGS:
     cargo run -- "$@"
 
-# build the guests, then run every test: unit, end to end, documentation, conformance, real clients, foreign tools
+# build the guests, then run every test: unit, end to end, documentation, servers for buckets, conformance, real clients, foreign tools
 test: build-guests
     #!/usr/bin/env bash
     set -euo pipefail
@@ -45,9 +45,16 @@ test: build-guests
         cargo test --workspace --tests
     fi
     cargo test --workspace --doc
+    just test-stores
     just conformance
     just test-clients
     just test-foreign
+
+# have hosts keep buckets on a real Redis or Valkey (needs one of them)
+test-stores: build-guests
+    # With the selection of the other tests, so that nothing is built twice.
+    cargo build --workspace --bin cloister
+    tests/stores/run
 
 # use a host with the official TypeScript, Python and Rust clients and the Inspector
 test-clients *CLIENTS: build-guests

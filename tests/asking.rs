@@ -13,7 +13,7 @@ use cloister::sandbox::client::{
     Root, Sampled, Unanswered, Value,
 };
 use cloister::sandbox::{
-    self, Cause, Compiler, Failure, Invocation, Limits, Program, Sandbox, Usage,
+    self, BucketStore, Cause, Compiler, Failure, Invocation, Limits, Program, Sandbox, Usage,
 };
 use cloister::value::Val;
 use futures_util::future::{BoxFuture, Either, pending, ready, select};
@@ -116,7 +116,13 @@ impl Asker {
         );
         Self {
             program: compiler.load(&wasm).unwrap(),
-            sandbox: Sandbox::new(&compiler, auth.unwrap(), None, watch::channel(false).1).unwrap(),
+            sandbox: Sandbox::new(
+                &compiler,
+                auth.unwrap(),
+                &BucketStore::Memory,
+                watch::channel(false).1,
+            )
+            .unwrap(),
         }
     }
 

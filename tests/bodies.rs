@@ -8,7 +8,7 @@ use cloister::auth::{self, Auth, Challenge, system_clock};
 use cloister::catalog;
 use cloister::protocol::{self, Declared, Event, Events, Incoming, Protocol, Reply, SessionLimits};
 use cloister::reload::{Contents, inspect_contents};
-use cloister::sandbox::{self, Compiler, Sandbox};
+use cloister::sandbox::{self, BucketStore, Compiler, Sandbox};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -36,7 +36,13 @@ impl Server {
         let (publisher, catalogs) = catalog::empty();
         publisher.publish([("asker".into(), Arc::new(asker.unwrap().service))].into());
         let (stop, closing) = watch::channel(false);
-        let sandbox = Sandbox::new(&compiler, auth.clone(), None, closing.clone()).unwrap();
+        let sandbox = Sandbox::new(
+            &compiler,
+            auth.clone(),
+            &BucketStore::Memory,
+            closing.clone(),
+        )
+        .unwrap();
         let parts = protocol::Parts {
             catalogs,
             auth,

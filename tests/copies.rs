@@ -13,7 +13,7 @@ use cloister::reload::{Contents, Inspection, inspect_contents};
 use cloister::sandbox::client::{
     Announcement, Answer, Capability, Client, Level, NotAsked, Question, Unanswered,
 };
-use cloister::sandbox::{Compiler, Invocation, Limits, Sandbox, Settings, Usage};
+use cloister::sandbox::{BucketStore, Compiler, Invocation, Limits, Sandbox, Settings, Usage};
 use cloister::value::{Answer as Returned, Kind, Member, NotEncoded, Scope, Signature, Val};
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -153,7 +153,13 @@ fn a_long_string_is_copied_once_on_its_way_to_the_engine() {
         system_clock(),
     );
     let end = tokio::sync::watch::channel(false).1;
-    let sandbox = Sandbox::new(&compiler, auth.expect("settings"), None, end).expect("a sandbox");
+    let sandbox = Sandbox::new(
+        &compiler,
+        auth.expect("settings"),
+        &BucketStore::Memory,
+        end,
+    )
+    .expect("a sandbox");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

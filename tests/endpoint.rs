@@ -43,6 +43,7 @@ async fn health_is_ready_once_all_is_loaded() {
             "resources": 0,
             "templates": 0,
             "open": { "calls": 0, "memory": 0, "sessions": 0, "streams": 0 },
+            "buckets": "on disk",
             "keys": "loaded",
         })
     );

@@ -12,7 +12,12 @@ use crate::harness::{PATIENCE, TestHost, call, component, text};
 
 /// A host whose service `keeper` has this manifest. `{root}` in it is the folder above the services.
 async fn keeper(manifest: &str) -> TestHost {
-    let host = TestHost::serving(&[]).await;
+    keeper_with(manifest, &[]).await
+}
+
+/// The same, with settings.
+pub(crate) async fn keeper_with(manifest: &str, settings: &[(&'static str, &str)]) -> TestHost {
+    let host = TestHost::with(&[], settings).await;
     grant(&host, "keeper", manifest);
     host.put("keeper", "guest_keeper");
     host.until(|names| !names.is_empty()).await;
@@ -27,7 +32,12 @@ fn grant(host: &TestHost, service: &str, manifest: &str) {
 }
 
 /// The result of a call, or the text that it failed with.
-async fn said(host: &TestHost, token: Option<&str>, tool: &str, arguments: Value) -> Value {
+pub(crate) async fn said(
+    host: &TestHost,
+    token: Option<&str>,
+    tool: &str,
+    arguments: Value,
+) -> Value {
     let result = host.call(token, tool, arguments).await;
     if result["isError"] == true {
         json!({ "failed": text(&result) })
@@ -149,22 +159,27 @@ async fn a_service_reads_the_configuration_that_it_is_given() {
     }
 }
 
-fn steps(bucket: &str, steps: &[Value]) -> Value {
+pub(crate) fn steps(bucket: &str, steps: &[Value]) -> Value {
     json!({ "bucket": bucket, "steps": steps })
 }
 
-fn step(tag: &str, val: impl Into<Value>) -> Value {
+pub(crate) fn step(tag: &str, val: impl Into<Value>) -> Value {
     json!({ "tag": tag, "val": val.into() })
 }
 
-fn count() -> Value {
+pub(crate) fn count() -> Value {
     json!({ "tag": "count" })
 }
 
 #[tokio::test]
 async fn what_is_kept_in_a_bucket_is_there_for_those_who_share_it() {
+    buckets_are_shared_by_those_who_may(&[]).await;
+}
+
+/// Who finds what in which bucket, on a host with these settings.
+pub(crate) async fn buckets_are_shared_by_those_who_may(settings: &[(&'static str, &str)]) {
     let manifest = "[store]\nall = { scope = \"service\" }\nmine = { scope = \"user\" }\nours = { scope = \"organization\" }\n";
-    let host = keeper(manifest).await;
+    let host = keeper_with(manifest, settings).await;
     // Another service with the same buckets, and a bucket of the same name with another scope.
     grant(
         &host,
@@ -177,7 +192,7 @@ async fn what_is_kept_in_a_bucket_is_there_for_those_who_share_it() {
     let member = |sub: &str, organization: &str| {
         let mut wanted = TokenRequest::new(sub);
         let claims = json!({ "org_id": organization, "org_role": "org:member" });
-        wanted.claims = claims.as_object().unwrap().clone();
+        wanted.claims.clone_from(claims.as_object().unwrap());
         host.mint(&wanted)
     };
     let (ada, bob) = (member("user_ada", "org_one"), member("user_bob", "org_one"));
@@ -290,9 +305,13 @@ async fn what_is_kept_in_a_bucket_is_there_for_those_who_share_it() {
 
 #[tokio::test]
 async fn a_bucket_does_what_its_interface_says_and_holds_what_it_may() {
-    let host =
-        keeper("[store]\nall = { scope = \"service\" }\nsmall = { scope = \"service\", quota = \"2KiB\" }\n")
-            .await;
+    buckets_do_what_their_interface_says(&[]).await;
+}
+
+/// What comes of each step in a bucket, and where its bounds are, on a host with these settings.
+pub(crate) async fn buckets_do_what_their_interface_says(settings: &[(&'static str, &str)]) {
+    let manifest = "[store]\nall = { scope = \"service\" }\nsmall = { scope = \"service\", quota = \"2KiB\" }\n";
+    let host = keeper_with(manifest, settings).await;
     let key = "k".repeat(1 << 10);
     let long = "k".repeat((1 << 10) + 1);
     let many = |count: usize| json!((0..count).map(|at| at.to_string()).collect::<Vec<_>>());
@@ -369,7 +388,7 @@ async fn a_bucket_does_what_its_interface_says_and_holds_what_it_may() {
                 step("set", json!(["a", u64::MAX.to_string()])),
                 step("increment", json!(["a", 1])),
             ],
-            json!({ "failed": "the sum is too large for a number of 64 bits" }),
+            json!({ "failed": "the sum does not fit into a number of 64 bits" }),
         ),
         ("all", vec![step("set", json!([key, "1"]))], json!(["set"])),
         (
@@ -432,6 +451,96 @@ async fn a_bucket_does_what_its_interface_says_and_holds_what_it_may() {
     ] {
         let outcome = said(&host, None, "keep", steps(bucket, &taken)).await;
         assert_eq!(outcome, wanted, "{bucket} {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_is_swapped_if_nobody_has_changed_it() {
+    values_are_swapped_if_nobody_has_changed_them(&[]).await;
+}
+
+/// What the second draft of the interface has beyond the first, on a host with these settings.
+pub(crate) async fn values_are_swapped_if_nobody_has_changed_them(
+    settings: &[(&'static str, &str)],
+) {
+    let manifest = "[store]\nall = { scope = \"service\", quota = \"1KiB\" }\n";
+    let host = keeper_with(manifest, settings).await;
+    let exchange = |value: &str, meddling: Value| {
+        let arguments =
+            json!({ "bucket": "all", "key": "k", "value": value, "meddling": meddling });
+        said(&host, None, "exchange", arguments)
+    };
+    let long = "x".repeat(2_000);
+    for (value, meddling, wanted) in [
+        ("1", json!([]), json!([])),
+        ("2", json!([]), json!([])),
+        ("3", json!(["4", "5"]), json!(["4", "5"])),
+        // What is as it was seen was not changed.
+        ("6", json!(["3"]), json!([])),
+        ("7", json!([""]), json!([""])),
+        (
+            &long,
+            json!([]),
+            json!({ "failed": "the bucket is full: its keys and values may have 1024 bytes together; delete some, or have the operator raise its `quota`" }),
+        ),
+    ] {
+        assert_eq!(exchange(value, meddling).await, wanted, "{value}");
+        if value.len() == 1 {
+            let found = said(&host, None, "keep", steps("all", &[step("get", "k")])).await;
+            assert_eq!(found, json!([value]));
+        }
+    }
+    let deleted = steps("all", &[step("delete", "k")]);
+    assert_eq!(said(&host, None, "keep", deleted).await, json!(["deleted"]));
+    assert_eq!(exchange("8", json!(["9"])).await, json!(["9"]));
+
+    // As many as want to swap at once, one after another.
+    let climb = || said(&host, None, "climb", json!({ "bucket": "all", "key": "c" }));
+    let climbed = futures_util::future::join_all((0..20).map(|_| climb())).await;
+    let mut climbed: Vec<u64> = climbed.iter().map(|sum| sum.as_u64().unwrap()).collect();
+    climbed.sort_unstable();
+    assert_eq!(climbed, (1..=20).collect::<Vec<_>>());
+
+    let tally = |key: &str, delta: i64| {
+        let arguments = json!({ "bucket": "all", "key": key, "delta": delta.to_string() });
+        said(&host, None, "tally", arguments)
+    };
+    assert_eq!(tally("n", -7).await, json!(-7));
+    assert_eq!(tally("n", 5).await, json!(-2));
+    assert_eq!(tally("least", i64::MIN).await, json!(i64::MIN.to_string()));
+    for (key, delta, cause) in [
+        ("least", -1, "the sum does not fit into a number of 64 bits"),
+        ("k", 1, "the sum does not fit into a number of 64 bits"),
+        ("o", 1, "the value is not a number that can be added to"),
+    ] {
+        if key == "k" {
+            let most = [step("set", json!(["k", i64::MAX.to_string()]))];
+            said(&host, None, "keep", steps("all", &most)).await;
+        }
+        if key == "o" {
+            said(
+                &host,
+                None,
+                "keep",
+                steps("all", &[step("set", json!(["o", "1.5"]))]),
+            )
+            .await;
+        }
+        assert_eq!(tally(key, delta).await, json!({ "failed": cause }), "{key}");
+    }
+
+    let page = |cursor: Value| {
+        let arguments = json!({ "bucket": "all", "cursor": cursor });
+        said(&host, None, "page", arguments)
+    };
+    assert_eq!(page(Value::Null).await, json!([5, null]));
+    assert_eq!(page(json!("3")).await[1], Value::Null);
+    for cursor in ["", "x", "-1", "18446744073709551616"] {
+        assert_eq!(
+            page(json!(cursor)).await,
+            json!({ "failed": "the cursor is not one that a page was given with" }),
+            "{cursor}"
+        );
     }
 }
 

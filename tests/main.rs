@@ -23,6 +23,7 @@ mod questions; // what a tool asks, and the client answers
 mod revisions; // clients of every age
 mod scopes; // who may call, of those who are known
 mod secrecy; // the binary at its loudest
+mod servers; // buckets on a server that hosts share
 mod sessions; // what outlives a request of an older client
 mod sharing; // what calls have together: places, memory, processors
 mod signin; // from nothing to a protected call, as clients do it

@@ -49,13 +49,14 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
 ];
 
 /// Where a crate may be named.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("axum", &["http", "issuer", "host"]),
     ("wasmtime", &["sandbox", "value"]),
     ("wasmtime_wasi", &["sandbox"]),
     ("wasmtime_wasi_http", &["sandbox"]),
     ("wasmtime_wasi_config", &["sandbox"]),
     ("redb", &["sandbox"]),
+    ("redis", &["sandbox"]),
     ("wit_parser", &["reload"]),
 ];
 

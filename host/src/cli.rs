@@ -64,6 +64,10 @@ struct Settings {
     /// Where what services keep in buckets lies; `none` keeps it in memory [environment: CLOISTER_STATE_DIR] [default: state]
     #[arg(long, value_name = "FOLDER")]
     state_dir: Option<String>,
+    /// A Redis or Valkey server for buckets, such as redis://localhost:6379/1, in place of that folder;
+    /// a URL with a password belongs into the environment [environment: CLOISTER_STORE]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Refuses to start without a configured issuer [environment: CLOISTER_PRODUCTION]
     #[arg(long)]
     production: bool,
@@ -103,6 +107,7 @@ impl Settings {
             ("mcp_dir", "--mcp-dir", &self.mcp_dir),
             ("cache_dir", "--cache-dir", &self.cache_dir),
             ("state_dir", "--state-dir", &self.state_dir),
+            ("store", "--store", &self.store),
             ("production", "--production", &production),
             ("public_url", "--public-url", &self.public_url),
             ("log", "--log", &self.log),

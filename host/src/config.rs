@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use url::{Host, Url};
 
 use crate::auth::{OAuthClient, OpaqueTokens, settings as clerk};
-use crate::sandbox::Limits;
+use crate::sandbox::{BucketServer, BucketStore, Limits};
 use crate::units::{Bytes, Duration};
 pub use given::{Flag, Given, Mistake, SETTINGS, Setting};
 pub use listen::Listen;
@@ -40,8 +40,8 @@ pub struct Config {
     pub mcp_dir: PathBuf,
     /// Where compiled code is kept between starts.
     pub cache_dir: Option<PathBuf>,
-    /// Where what services keep in buckets lies; none keeps it in memory only.
-    pub state_dir: Option<PathBuf>,
+    /// Where services keep what they keep in buckets.
+    pub buckets: BucketStore,
     /// Whether a start without a configured issuer is refused.
     pub production: bool,
     /// The URL that callers type, where it differs from what the host can see.
@@ -114,11 +114,7 @@ impl Config {
                 Some(path) => Some(path.into()),
                 None => dirs::cache_dir().map(|cache| cache.join("cloister")),
             },
-            state_dir: match reader.text("state_dir") {
-                Some("none") => None,
-                Some(path) => Some(path.into()),
-                None => Some("state".into()),
-            },
+            buckets: reader.buckets(),
             production: reader.parsed("production").unwrap_or(false),
             public_url: reader.public_url(),
             allowed_origins: reader.list("allowed_origins"),
@@ -219,6 +215,17 @@ impl<'a> Reader<'a> {
         self.within(key, 1, most)
             .and_then(|count| usize::try_from(count).ok())
             .unwrap_or(default)
+    }
+
+    /// A server is where buckets are if one is named, and a folder if none is.
+    fn buckets(&mut self) -> BucketStore {
+        match self.parsed::<BucketServer>("store") {
+            Some(server) => BucketStore::Server(server),
+            None => match self.text("state_dir") {
+                Some("none") => BucketStore::Memory,
+                folder => BucketStore::Folder(folder.unwrap_or("state").into()),
+            },
+        }
     }
 
     fn state_keys(&mut self) -> Vec<SecretString> {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::http::{self, Gate, Health, Metadata};
 use crate::issuer::{DevelopmentIssuer, MAX_LIFETIME, MintError, TokenRequest};
 use crate::protocol::{self, Connection, Protocol, SessionLimits};
 use crate::reload::{self, Reload};
-use crate::sandbox::{self, Capacity, Compiler, Limits, Sandbox};
+use crate::sandbox::{self, BucketStore, Capacity, Compiler, Limits, Sandbox};
 use crate::stdio;
 
 /// How long answers may take on their way when the host has stopped.
@@ -129,12 +130,7 @@ impl Host {
         let capacity = compiler.capacity();
         tracing::info!("calls: {capacity}");
         let end = watch::Sender::new(false);
-        let sandbox = Sandbox::new(
-            &compiler,
-            auth.clone(),
-            config.state_dir.clone(),
-            end.subscribe(),
-        )?;
+        let sandbox = Sandbox::new(&compiler, auth.clone(), &config.buckets, end.subscribe())?;
 
         let (publisher, catalogs) = catalog::empty();
         let reload = Reload::new(
@@ -145,12 +141,7 @@ impl Host {
                     concurrency: Some(capacity.most()),
                     ..config.ceiling
                 },
-                own: [&config.cache_dir, &config.state_dir]
-                    .into_iter()
-                    .flatten()
-                    .chain([&config.mcp_dir])
-                    .cloned()
-                    .collect(),
+                own: own_folders(&config),
                 production: config.production,
             },
             compiler,
@@ -371,6 +362,16 @@ impl Drop for Host {
         self.stop.send_replace(true);
         self.reload.abort();
     }
+}
+
+/// The folders that are the host's own, and that no service is granted.
+fn own_folders(config: &Config) -> Vec<PathBuf> {
+    let state = match &config.buckets {
+        BucketStore::Folder(folder) => Some(folder),
+        BucketStore::Memory | BucketStore::Server(_) => None,
+    };
+    let folders = [Some(&config.mcp_dir), config.cache_dir.as_ref(), state];
+    folders.into_iter().flatten().cloned().collect()
 }
 
 fn list<T: std::fmt::Display>(items: impl Iterator<Item = T>) -> String {

@@ -49,7 +49,7 @@ pub use session::SessionLimits;
 
 use crate::auth::{Auth, Bearer, Challenge, Denied, Via};
 use crate::catalog::Catalogs;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{BucketState, Sandbox};
 use changes::Changes;
 use exchange::Exchange;
 use listing::Listings;
@@ -118,6 +118,8 @@ pub struct Load {
     pub sessions: usize,
     /// Streams of what changes.
     pub streams: usize,
+    /// Whether the buckets of services can be used.
+    pub buckets: BucketState,
 }
 
 impl Protocol {
@@ -149,6 +151,7 @@ impl Protocol {
             streams: self
                 .most_streams
                 .saturating_sub(self.streams.available_permits()),
+            buckets: self.sandbox.buckets(),
         }
     }
 

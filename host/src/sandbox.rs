@@ -49,6 +49,7 @@ pub use capacity::{Capacity, DoesNotFit};
 pub use compiler::Compiler;
 pub use failure::{Cause, Failure, Fault, NoMemory};
 pub use grants::{Allowed, Bucket, BucketScope, ConfigValues, Folder, Grants, Http, Origin};
+pub use imports::keyvalue::{BucketServer, BucketState, BucketStore, NoServer};
 pub use limits::Limits;
 pub use program::{Export, Identity, NotLoaded, Program};
 pub use questions::BadQuestion;
@@ -136,11 +137,11 @@ pub enum NotStarted {
 
 impl Sandbox {
     /// Starts the clock. The sandbox runs what this compiler loads, and nothing else, until `end`
-    /// becomes true. What services keep in buckets lies in the folder `state`, or without one in memory.
+    /// becomes true. It is made within a runtime.
     pub fn new(
         compiler: &Compiler,
         auth: Auth,
-        state: Option<PathBuf>,
+        store: &BucketStore,
         end: watch::Receiver<bool>,
     ) -> Result<Self, NotStarted> {
         let capacity = compiler.capacity();
@@ -158,7 +159,7 @@ impl Sandbox {
             turns: Turns::new(turns),
             budget: Budget::new(capacity.memory),
             auth,
-            database: Database::new(state),
+            database: Database::new(store),
             end,
         })
     }
@@ -179,6 +180,11 @@ impl Sandbox {
     /// The bytes of memory that calls have at this moment.
     pub fn memory(&self) -> usize {
         self.budget.used()
+    }
+
+    /// Whether buckets can be used at this moment.
+    pub fn buckets(&self) -> BucketState {
+        self.database.state()
     }
 
     /// Waits until this caller may compute on for a while, such as to read large arguments.

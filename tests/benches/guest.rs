@@ -9,7 +9,7 @@ use cloister::catalog::Tool;
 use cloister::reload::{Contents, inspect_contents};
 use cloister::sandbox::client::{Announcement, Answer, Capability, Client, Level, NotAsked};
 use cloister::sandbox::client::{Question, Unanswered};
-use cloister::sandbox::{self, Compiler, Failure, Invocation, Limits, Sandbox, Usage};
+use cloister::sandbox::{self, BucketStore, Compiler, Failure, Invocation, Limits, Sandbox, Usage};
 use cloister::value::Encoded;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -40,8 +40,13 @@ impl Guest {
         let auth = Auth::new(auth::Settings::new("http://127.0.0.1:9"), system_clock());
         let end = watch::channel(false).1;
         Self {
-            sandbox: Sandbox::new(&compiler, auth.expect("an issuer"), None, end)
-                .expect("a sandbox"),
+            sandbox: Sandbox::new(
+                &compiler,
+                auth.expect("an issuer"),
+                &BucketStore::Memory,
+                end,
+            )
+            .expect("a sandbox"),
             tools: inspection.service.tools,
             client: Arc::new(Nobody),
         }

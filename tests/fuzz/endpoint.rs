@@ -13,7 +13,7 @@ use cloister::catalog::{self, Service};
 use cloister::http::{self, Gate, Health};
 use cloister::protocol::{self, Protocol, SessionLimits};
 use cloister::reload::{Contents, inspect_contents};
-use cloister::sandbox::{self, Compiler, Sandbox};
+use cloister::sandbox::{self, BucketStore, Compiler, Sandbox};
 use futures_util::StreamExt;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -107,8 +107,13 @@ impl Endpoint {
                 catalogs: catalogs.clone(),
                 auth: auth.clone(),
                 challenge: challenge.clone(),
-                sandbox: Sandbox::new(&compiler, auth.clone(), None, closing.clone())
-                    .expect("a sandbox"),
+                sandbox: Sandbox::new(
+                    &compiler,
+                    auth.clone(),
+                    &BucketStore::Memory,
+                    closing.clone(),
+                )
+                .expect("a sandbox"),
                 closing,
             },
             &protocol::Settings {

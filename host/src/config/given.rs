@@ -19,12 +19,13 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 49] = [
+pub const SETTINGS: [Setting; 50] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
     of("cache_dir", "CLOISTER_CACHE_DIR"),
     of("state_dir", "CLOISTER_STATE_DIR"),
+    of("store", "CLOISTER_STORE"),
     of("production", "CLOISTER_PRODUCTION"),
     of("public_url", "CLOISTER_PUBLIC_URL"),
     of("allowed_origins", "CLOISTER_ALLOWED_ORIGINS"),

@@ -20,18 +20,26 @@ pub struct Health {
     pub auth: Auth,
 }
 
-/// 200 when the services are loaded and tokens can be verified, 503 until then.
+/// 200 when the services are loaded, tokens can be verified and buckets be used, 503 until then.
 pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
     let health = &endpoint.settings.health;
     let loaded = *health.first_pass.borrow();
     let keys = health.auth.is_ready();
-    let (status, word) = match (loaded, keys.is_serving()) {
-        (true, true) => (StatusCode::OK, "ready"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "no keys of the issuer"),
-    };
     let catalog = endpoint.settings.catalogs.snapshot();
     let load = endpoint.protocol.load();
+    let lacking = if !loaded {
+        Some("starting")
+    } else if !keys.is_serving() {
+        Some("no keys of the issuer")
+    } else if !load.buckets.is_usable() {
+        Some("no server for buckets")
+    } else {
+        None
+    };
+    let (status, word) = match lacking {
+        None => (StatusCode::OK, "ready"),
+        Some(lacking) => (StatusCode::SERVICE_UNAVAILABLE, lacking),
+    };
     let body = json!({
         "status": word,
         "services": catalog.services().count(),
@@ -45,6 +53,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
             "sessions": load.sessions,
             "streams": load.streams,
         },
+        "buckets": load.buckets.name(),
         "keys": match keys {
             Readiness::Loaded => "loaded",
             Readiness::Stale { .. } => "stale",

@@ -37,3 +37,18 @@ pub(super) mod keyvalue {
         },
     });
 }
+
+/// The bindings of its second draft.
+pub(super) mod keyvalue2 {
+    wasmtime::component::bindgen!({
+        path: "wit/keyvalue2.wit",
+        world: "imports",
+        imports: {
+            default: async | trappable,
+        },
+        with: {
+            "wasi:keyvalue/store.bucket": crate::sandbox::imports::keyvalue::Bucket,
+            "wasi:keyvalue/atomics.cas": crate::sandbox::imports::keyvalue::Cas,
+        },
+    });
+}

@@ -1,18 +1,24 @@
-//! `wasi:keyvalue`: buckets of values by key, for the service, one of its callers or an organization.
+//! `wasi:keyvalue`: buckets of values by key, for the service, one of its callers or an organization. The
+//! two drafts of it that components are built for are the same buckets.
 
+mod change;
 mod database;
+mod draft;
+mod draft2;
+mod place;
 
 use std::sync::Arc;
 
 use wasmtime::Result;
-use wasmtime::component::{HasSelf, Linker, Resource};
+use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::WasiView;
 
+use self::change::{Change, Seen};
 pub(in crate::sandbox) use self::database::Database;
-use self::database::{NotDone, Place};
+use self::database::NotDone;
+pub use self::database::{BucketServer, BucketState, BucketStore, NoServer};
+use self::place::Place;
 use crate::auth::Principal;
-use crate::sandbox::bindings::keyvalue::wasi::keyvalue::store::{Error, KeyResponse};
-use crate::sandbox::bindings::keyvalue::wasi::keyvalue::{atomics, batch, store};
 use crate::sandbox::grants::BucketScope;
 use crate::sandbox::store::Call;
 
@@ -26,94 +32,44 @@ const SHOWN: usize = 64;
 )]
 pub struct Bucket(Place);
 
-type Done<T> = Result<std::result::Result<T, Error>>;
+/// What a guest has seen of a key, and will change if it is still so.
+#[expect(
+    unreachable_pub,
+    reason = "generated code re-exports it within the sandbox"
+)]
+pub struct Cas {
+    place: Place,
+    key: String,
+    seen: Seen,
+}
+
+/// Why a guest does not get what it asks for, as both drafts have it.
+enum Refused {
+    NoSuchStore,
+    AccessDenied,
+    NotDone(NotDone),
+}
+
+impl From<NotDone> for Refused {
+    fn from(cause: NotDone) -> Self {
+        Self::NotDone(cause)
+    }
+}
+
+/// What a function of an import gives: a result, or a trap.
+type Done<T, E> = Result<std::result::Result<T, E>>;
+
+/// What comes of something, in the words of a draft.
+fn said<T, E: From<Refused>>(
+    done: std::result::Result<T, impl Into<Refused>>,
+) -> std::result::Result<T, E> {
+    done.map_err(|cause| cause.into().into())
+}
 
 /// Links it.
 pub(super) fn add_to_linker(linker: &mut Linker<Call>) -> Result<()> {
-    store::add_to_linker::<Call, HasSelf<Call>>(linker, |call| call)?;
-    atomics::add_to_linker::<Call, HasSelf<Call>>(linker, |call| call)?;
-    batch::add_to_linker::<Call, HasSelf<Call>>(linker, |call| call)
-}
-
-impl store::Host for Call {
-    async fn open(&mut self, identifier: String) -> Done<Resource<Bucket>> {
-        match self.place(&identifier) {
-            Ok(place) => Ok(Ok(self.ctx().table.push(Bucket(place))?)),
-            Err(refused) => Ok(Err(refused)),
-        }
-    }
-}
-
-impl store::HostBucket for Call {
-    async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Done<Option<Vec<u8>>> {
-        let place = self.opened(&bucket)?;
-        Ok(said(self.database.get(place, key).await))
-    }
-
-    async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Done<()> {
-        let place = self.opened(&bucket)?;
-        Ok(said(self.database.set(place, vec![(key, value)]).await))
-    }
-
-    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Done<()> {
-        let place = self.opened(&bucket)?;
-        Ok(said(self.database.delete(place, vec![key]).await))
-    }
-
-    async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Done<bool> {
-        let place = self.opened(&bucket)?;
-        let value = self.database.get(place, key).await;
-        Ok(said(value.map(|value| value.is_some())))
-    }
-
-    async fn list_keys(
-        &mut self,
-        bucket: Resource<Bucket>,
-        cursor: Option<u64>,
-    ) -> Done<KeyResponse> {
-        let place = self.opened(&bucket)?;
-        let page = self.database.keys(place, cursor.unwrap_or_default()).await;
-        Ok(said(
-            page.map(|(keys, cursor)| KeyResponse { keys, cursor }),
-        ))
-    }
-
-    async fn drop(&mut self, bucket: Resource<Bucket>) -> Result<()> {
-        self.ctx().table.delete(bucket)?;
-        Ok(())
-    }
-}
-
-impl atomics::Host for Call {
-    async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Done<u64> {
-        let place = self.opened(&bucket)?;
-        Ok(said(self.database.increment(place, key, delta).await))
-    }
-}
-
-impl batch::Host for Call {
-    async fn get_many(
-        &mut self,
-        bucket: Resource<Bucket>,
-        keys: Vec<String>,
-    ) -> Done<Vec<Option<(String, Vec<u8>)>>> {
-        let place = self.opened(&bucket)?;
-        Ok(said(self.database.get_many(place, keys).await))
-    }
-
-    async fn set_many(
-        &mut self,
-        bucket: Resource<Bucket>,
-        values: Vec<(String, Vec<u8>)>,
-    ) -> Done<()> {
-        let place = self.opened(&bucket)?;
-        Ok(said(self.database.set(place, values).await))
-    }
-
-    async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Done<()> {
-        let place = self.opened(&bucket)?;
-        Ok(said(self.database.delete(place, keys).await))
-    }
+    draft::add_to_linker(linker)?;
+    draft2::add_to_linker(linker)
 }
 
 impl Call {
@@ -121,8 +77,30 @@ impl Call {
         Ok(self.ctx().table.get(bucket)?.0.clone())
     }
 
+    fn open_bucket<E: From<Refused>>(&mut self, identifier: &str) -> Done<Resource<Bucket>, E> {
+        match self.place(identifier) {
+            Ok(place) => Ok(Ok(self.ctx().table.push(Bucket(place))?)),
+            Err(refused) => Ok(Err(refused.into())),
+        }
+    }
+
+    async fn change<E: From<Refused>>(
+        &mut self,
+        bucket: &Resource<Bucket>,
+        change: Change,
+    ) -> Done<(), E> {
+        let place = self.opened(bucket)?;
+        let done = self.database.change(place, change).await;
+        Ok(said(done.map(|_nothing| ())))
+    }
+
+    fn close_bucket(&mut self, bucket: Resource<Bucket>) -> Result<()> {
+        self.ctx().table.delete(bucket)?;
+        Ok(())
+    }
+
     /// The bucket of this name, if the manifest has it and the call has what its scope goes by.
-    fn place(&self, identifier: &str) -> std::result::Result<Place, Error> {
+    fn place(&self, identifier: &str) -> std::result::Result<Place, Refused> {
         let Some(granted) = self.grants.stores.get(identifier) else {
             self.refuse(|service| {
                 let shown = shown(identifier);
@@ -130,7 +108,7 @@ impl Call {
                     "the bucket {shown} is not granted; the operator grants it in `mcp/{service}.toml`, under `[store]`: {shown} = {{ scope = \"user\" }}"
                 )
             });
-            return Err(Error::NoSuchStore);
+            return Err(Refused::NoSuchStore);
         };
         let caller = self.caller.as_deref();
         let owner = match granted.scope {
@@ -148,25 +126,17 @@ impl Call {
                     shown(identifier)
                 )
             });
-            return Err(Error::AccessDenied);
+            return Err(Refused::AccessDenied);
         };
         Ok(Place {
-            id: id([&self.service, identifier, granted.scope.name(), owner]),
+            service: Arc::clone(&self.service),
+            bucket: identifier.into(),
+            scope: granted.scope,
+            owner: owner.into(),
             quota: granted.quota,
+            party: self.behalf.clone(),
         })
     }
-}
-
-/// What no other bucket has. Each part begins with its length, so that parts which together read the
-/// same are different all the same.
-fn id(parts: [&str; 4]) -> Arc<[u8]> {
-    let mut id = Vec::new();
-    for part in parts {
-        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        id.extend(length.to_be_bytes());
-        id.extend(part.as_bytes());
-    }
-    id.into()
 }
 
 /// The beginning of a name, in quotes as in a manifest.
@@ -176,8 +146,4 @@ fn shown(name: &str) -> String {
         name.get(..name.floor_char_boundary(SHOWN))
             .unwrap_or_default()
     )
-}
-
-fn said<T>(done: std::result::Result<T, NotDone>) -> std::result::Result<T, Error> {
-    done.map_err(|cause| Error::Other(cause.to_string()))
 }

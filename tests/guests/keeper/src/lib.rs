@@ -7,8 +7,10 @@ use std::fs;
 use cloister::mcp::auth::AuthUser;
 use exports::tests::keeper::keeper::{Guest, Step};
 use wasi::config::store as config;
-use wasi::keyvalue::store::{self, Bucket};
-use wasi::keyvalue::{atomics, batch};
+use wasi::keyvalue0_2_0_draft::store::{self, Bucket};
+use wasi::keyvalue0_2_0_draft::{atomics, batch};
+use wasi::keyvalue0_2_0_draft2::atomics::{self as atomics2, Cas, CasError};
+use wasi::keyvalue0_2_0_draft2::store as store2;
 
 struct Keeper;
 
@@ -68,6 +70,56 @@ impl Guest for Keeper {
         keep(&bucket, steps).map_err(said)
     }
 
+    fn exchange(
+        bucket: String,
+        key: String,
+        value: String,
+        meddling: Vec<String>,
+    ) -> Result<Vec<String>, String> {
+        let bucket = store2::open(&bucket).map_err(said2)?;
+        let mut cas = Cas::new(&bucket, &key).map_err(said2)?;
+        let mut meddling = meddling.into_iter();
+        let mut seen = Vec::new();
+        loop {
+            if let Some(other) = meddling.next() {
+                bucket.set(&key, other.as_bytes()).map_err(said2)?;
+            }
+            match atomics2::swap(cas, value.as_bytes()) {
+                Ok(()) => return Ok(seen),
+                Err(CasError::CasFailed(anew)) => {
+                    seen.push(text(anew.current().map_err(said2)?));
+                    cas = anew;
+                }
+                Err(CasError::StoreError(cause)) => return Err(said2(cause)),
+            }
+        }
+    }
+
+    fn climb(bucket: String, key: String) -> Result<u32, String> {
+        let bucket = store2::open(&bucket).map_err(said2)?;
+        let mut cas = Cas::new(&bucket, &key).map_err(said2)?;
+        loop {
+            let before = text(cas.current().map_err(said2)?);
+            let after = before.parse::<u32>().unwrap_or_default() + 1;
+            match atomics2::swap(cas, after.to_string().as_bytes()) {
+                Ok(()) => return Ok(after),
+                Err(CasError::CasFailed(anew)) => cas = anew,
+                Err(CasError::StoreError(cause)) => return Err(said2(cause)),
+            }
+        }
+    }
+
+    fn tally(bucket: String, key: String, delta: i64) -> Result<i64, String> {
+        let bucket = store2::open(&bucket).map_err(said2)?;
+        atomics2::increment(&bucket, &key, delta).map_err(said2)
+    }
+
+    fn page(bucket: String, cursor: Option<String>) -> Result<(u32, Option<String>), String> {
+        let bucket = store2::open(&bucket).map_err(said2)?;
+        let page = bucket.list_keys(cursor.as_deref()).map_err(said2)?;
+        Ok((u32::try_from(page.keys.len()).unwrap(), page.cursor))
+    }
+
     fn insist(bucket: String) {
         store::open(&bucket).expect("a bucket");
     }
@@ -78,6 +130,14 @@ fn said(cause: store::Error) -> String {
         store::Error::NoSuchStore => "no such store".into(),
         store::Error::AccessDenied => "access denied".into(),
         store::Error::Other(text) => text,
+    }
+}
+
+fn said2(cause: store2::Error) -> String {
+    match cause {
+        store2::Error::NoSuchStore => "no such store".into(),
+        store2::Error::AccessDenied => "access denied".into(),
+        store2::Error::Other(text) => text,
     }
 }
 

@@ -1,0 +1,210 @@
+//! Buckets in one file for the whole host, which is opened when it is first needed.
+
+mod tables;
+mod writer;
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{
+    Builder, CommitError, DatabaseError, ReadableDatabase, StorageError, TableError,
+    TransactionError,
+};
+
+use self::tables::Reading;
+use self::writer::{Job, Queue};
+use super::{BATCH_BYTES, Change, NotDone, Place};
+
+/// The name of the file in the folder for state.
+const FILE: &str = "buckets.redb";
+
+/// The memory that the database may use to have pages at hand.
+const CACHE: usize = 16 << 20;
+
+/// Buckets in a file, or in memory. Clones are the same ones.
+#[derive(Clone)]
+pub(super) struct Embedded(Arc<Shared>);
+
+struct Shared {
+    /// The folder; none keeps everything in memory.
+    folder: Option<PathBuf>,
+    opened: Mutex<Option<Arc<redb::Database>>>,
+    queue: Mutex<Queue>,
+}
+
+/// Why something was not done: over the guest, or over the database, of which only the log is told.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Guest(#[from] NotDone),
+    #[error(
+        "`{}` is in use by another host; give each host a `state_dir` of its own",
+        _0.display()
+    )]
+    InUse(PathBuf),
+    #[error("the folder for state, `{}`, cannot be used: {cause}", folder.display())]
+    Folder { folder: PathBuf, cause: io::Error },
+    #[error("the database cannot be opened: {0}")]
+    Open(#[from] DatabaseError),
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl Embedded {
+    /// Those in this folder, or without one in memory. Nothing happens there until a guest opens a bucket.
+    pub(super) fn new(folder: Option<PathBuf>) -> Self {
+        Self(Arc::new(Shared {
+            folder,
+            opened: Mutex::default(),
+            queue: Mutex::default(),
+        }))
+    }
+
+    /// Whether they end with the host.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.0.folder.is_none()
+    }
+
+    pub(super) async fn exists(&self, place: Place, key: String) -> Result<bool, NotDone> {
+        self.read(&place, move |reading| reading.has(&key)).await
+    }
+
+    pub(super) async fn get_many(
+        &self,
+        place: Place,
+        keys: Vec<String>,
+    ) -> Result<Vec<Option<(String, Vec<u8>)>>, NotDone> {
+        self.read(&place, move |reading| {
+            let mut bytes = 0_usize;
+            let mut values = Vec::with_capacity(keys.len());
+            for key in keys {
+                let value = reading.value(&key)?;
+                bytes = bytes.saturating_add(value.as_ref().map_or(0, Vec::len));
+                if bytes > BATCH_BYTES {
+                    return Err(NotDone::BatchTooLarge.into());
+                }
+                values.push(value.map(|value| (key, value)));
+            }
+            Ok(values)
+        })
+        .await
+    }
+
+    pub(super) async fn keys(
+        &self,
+        place: Place,
+        from: u64,
+    ) -> Result<(Vec<String>, Option<u64>), NotDone> {
+        self.read(&place, move |reading| reading.keys(from)).await
+    }
+
+    /// Changes a bucket, as a whole or not at all, and gives the sum if something was added. It is on disk
+    /// when this returns.
+    pub(super) async fn change(&self, place: Place, change: Change) -> Result<i128, NotDone> {
+        let (job, answer) = Job::new(&place, change);
+        writer::push(&self.0, (place.service, place.party), job);
+        // What is not answered was not done: the writer fell.
+        answer.await.unwrap_or(Err(NotDone::Unavailable))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        place: &Place,
+        work: impl FnOnce(&Reading) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, NotDone> {
+        let id = place.id();
+        blocking(&self.0, move |shared| {
+            let transaction = shared.open()?.begin_read()?;
+            work(&Reading::new(id, transaction))
+        })
+        .await
+    }
+}
+
+impl Shared {
+    /// The database, opened now if it is not. What failed is tried again by the next who comes.
+    fn open(&self) -> Result<Arc<redb::Database>, Failed> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = &*opened {
+            return Ok(Arc::clone(database));
+        }
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE);
+        let database = match &self.folder {
+            Some(folder) => {
+                let path = folder.join(FILE);
+                let file = private_file(folder, &path).map_err(|cause| Failed::Folder {
+                    folder: folder.clone(),
+                    cause,
+                })?;
+                builder
+                    .create_with_backend(FileBackend::new(file)?)
+                    .map_err(|cause| {
+                        if matches!(cause, DatabaseError::DatabaseAlreadyOpen) {
+                            Failed::InUse(path)
+                        } else {
+                            cause.into()
+                        }
+                    })?
+            }
+            None => builder.create_with_backend(InMemoryBackend::new())?,
+        };
+        let database = Arc::new(database);
+        *opened = Some(Arc::clone(&database));
+        Ok(database)
+    }
+
+    /// What a guest is told of a failure. What is wrong with the database is for the log; it is opened anew
+    /// then, because one that failed to read or write once refuses to ever after.
+    fn told(&self, failed: &Failed) -> NotDone {
+        if let Failed::Guest(cause) = failed {
+            return *cause;
+        }
+        tracing::error!(cause = %failed, "buckets cannot be used");
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        *opened = None;
+        if matches!(failed, Failed::Commit(_)) {
+            NotDone::Unknown
+        } else {
+            NotDone::Unavailable
+        }
+    }
+}
+
+/// Opens a file that is this user's alone, and makes it and its folder if need be.
+fn private_file(folder: &Path, path: &Path) -> io::Result<File> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Does the work where it may block.
+async fn blocking<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    work: impl FnOnce(&Shared) -> Result<T, Failed> + Send + 'static,
+) -> Result<T, NotDone> {
+    let shared = Arc::clone(shared);
+    let done = tokio::task::spawn_blocking(move || work(&shared).map_err(|it| shared.told(&it)));
+    done.await.unwrap_or_else(|panic| {
+        tracing::error!(%panic, "the database failed, which is a defect worth reporting");
+        Err(NotDone::Unavailable)
+    })
+}
