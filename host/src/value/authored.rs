@@ -47,6 +47,8 @@ enum Takes {
     Pattern,
     PatternedSchemas,
     Reference,
+    Anchor,
+    Draft,
     Count,
     Number,
     PositiveNumber,
@@ -81,19 +83,22 @@ fn takes(keyword: &str) -> Takes {
         "type" => Takes::Type,
         "pattern" => Takes::Pattern,
         "$ref" => Takes::Reference,
+        "$anchor" => Takes::Anchor,
+        "$schema" => Takes::Draft,
         "minLength" | "maxLength" | "minItems" | "maxItems" | "minContains" | "maxContains"
         | "minProperties" | "maxProperties" => Takes::Count,
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => Takes::Number,
         "multipleOf" => Takes::PositiveNumber,
         "uniqueItems" | "deprecated" | "readOnly" | "writeOnly" => Takes::Bool,
         "enum" | "examples" => Takes::Array,
-        "$schema" | "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$vocabulary"
-        | "$recursiveRef" | "$recursiveAnchor" | "id" | "dependencies" | "x-mcp-header" => {
-            Takes::Nothing
-        }
+        "$id" | "$dynamicRef" | "$dynamicAnchor" | "$vocabulary" | "$recursiveRef"
+        | "$recursiveAnchor" | "id" | "dependencies" | "x-mcp-header" => Takes::Nothing,
         _ => Takes::Anything,
     }
 }
+
+/// The draft that MCP takes schemas for where they do not name one (MCP 2025-11-25, JSON Schema usage).
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The names of types.
 const TYPES: [&str; 7] = [
@@ -105,6 +110,8 @@ struct Checked<'s> {
     root: &'s Value,
     /// The places that were referred to, and whether what is there has been looked through.
     references: RefCell<HashMap<&'s str, bool>>,
+    /// The names that places have been given, and which place has it.
+    anchors: RefCell<HashMap<&'s str, &'s Value>>,
 }
 
 impl<'s> Checked<'s> {
@@ -112,6 +119,7 @@ impl<'s> Checked<'s> {
         Self {
             root,
             references: RefCell::default(),
+            anchors: RefCell::default(),
         }
     }
 
@@ -190,6 +198,16 @@ impl<'s> Checked<'s> {
                     place.ok_or_else(|| wrong(at, "expected a place in it, as `#/$defs/name`"))?;
                 self.reference(place, at, levels)
             }
+            Takes::Anchor => {
+                let name = value.as_str().filter(|name| is_anchor(name));
+                let name = name.ok_or_else(|| wrong(at, "expected a name as in XML"))?;
+                let place = *self.anchors.borrow_mut().entry(name).or_insert(value);
+                fits(std::ptr::eq(place, value), "another place has that name")
+            }
+            Takes::Draft => fits(
+                value == DRAFT && at == "/$schema",
+                "only its root can name a draft, and only 2020-12 is known",
+            ),
             Takes::Count => fits(value.is_u64(), "expected a whole number from 0 up"),
             Takes::Number => fits(value.is_number(), "expected a number"),
             Takes::PositiveNumber => fits(
@@ -238,6 +256,13 @@ fn are_texts(value: &Value) -> bool {
             .iter()
             .all(|text| text.as_str().is_some_and(|text| seen.insert(text)))
     })
+}
+
+/// Whether a place can have this name (JSON Schema 2020-12 core, §8.2.2).
+fn is_anchor(name: &str) -> bool {
+    let begins = |first: char| first.is_ascii_alphabetic() || first == '_';
+    let goes_on = |next: char| next.is_ascii_alphanumeric() || matches!(next, '-' | '_' | '.');
+    name.starts_with(begins) && name.chars().all(goes_on)
 }
 
 fn wrong(at: &str, problem: &str) -> String {
@@ -339,7 +364,19 @@ mod tests {
             ),
             (
                 json!({"type": "object", "$schema": "http://json-schema.org/draft-07/schema#"}),
-                "no place here",
+                "only 2020-12 is known",
+            ),
+            (
+                json!({"type": "object", "not": {"$schema": DRAFT}}),
+                "/not/$schema: only its root can name a draft",
+            ),
+            (
+                json!({"type": "object", "not": {"$anchor": "5"}}),
+                "/not/$anchor: expected a name",
+            ),
+            (
+                json!({"type": "object", "not": {"$anchor": "a"}, "if": {"$anchor": "a"}}),
+                "another place has that name",
             ),
             (json!({"type": "object", "$id": "a"}), "no place here"),
         ] {
@@ -357,8 +394,9 @@ mod tests {
     #[test]
     fn what_validators_take_is_taken() {
         let schema = json!({
+            "$schema": DRAFT,
             "type": "object",
-            "$defs": { "name": { "type": ["string", "null"], "pattern": "^[a-z]+$" } },
+            "$defs": { "name": { "$anchor": "name", "type": ["string", "null"], "pattern": "^[a-z]+$" } },
             "properties": {
                 "city": { "$ref": "#/$defs/name" },
                 "max_items": { "type": "integer", "minimum": 1, "x-note": [1] },
@@ -386,6 +424,7 @@ mod tests {
             "not",
             "pattern",
             "$ref",
+            "$anchor",
             "title",
             "default",
             "const",
