@@ -70,6 +70,10 @@ impl Client for Scripted {
         Capability::FORM | Capability::SAMPLING_TOOLS
     }
 
+    fn cancelled(&self) -> bool {
+        false
+    }
+
     fn progress(&self, done: f64, total: Option<f64>, message: Option<String>) {
         self.note(Heard::Progress(done, total, message));
     }

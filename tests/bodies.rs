@@ -16,6 +16,9 @@ use tokio::sync::watch;
 use crate::client::initialize;
 use crate::harness::{PATIENCE, cache, call, component, modern};
 
+/// Of sessions, and of streams.
+const BOUNDS: protocol::Bounds = protocol::Bounds { all: 4, each: 4 };
+
 /// A server without a transport, and what must not go before it.
 struct Server {
     protocol: Arc<Protocol>,
@@ -52,10 +55,10 @@ impl Server {
         };
         let settings = protocol::Settings {
             sessions: SessionLimits {
-                most: 4,
+                most: BOUNDS,
                 idle: PATIENCE,
             },
-            streams: 4,
+            streams: BOUNDS,
             state_keys: Vec::new(),
             requires_auth: false,
             narrows_lists: false,

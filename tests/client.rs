@@ -236,9 +236,9 @@ impl Stream {
         messages
     }
 
-    /// That nothing more comes for a while that is long beside what a change takes.
+    /// That no more messages come for a while that is long beside what a change takes.
     pub(crate) async fn is_silent(&mut self) {
-        let silence = tokio::time::timeout(Duration::from_millis(150), self.event()).await;
+        let silence = tokio::time::timeout(Duration::from_millis(150), self.message()).await;
         assert!(silence.is_err(), "{silence:?}");
     }
 }

@@ -103,6 +103,9 @@ impl Client for Deaf {
     fn capabilities(&self) -> Capability {
         Capability::empty()
     }
+    fn cancelled(&self) -> bool {
+        false
+    }
     fn progress(&self, _: f64, _: Option<f64>, _: Option<String>) {}
     fn log(&self, _: Level, _: String, _: Option<String>) -> BoxFuture<'_, ()> {
         Box::pin(async {})

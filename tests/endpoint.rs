@@ -33,6 +33,8 @@ async fn health_is_ready_once_all_is_loaded() {
         }
         tokio::task::yield_now().await;
     }
+    let open = health["open"].as_object_mut().unwrap();
+    assert!(open.remove("connections").unwrap().as_u64().unwrap() >= 1);
     assert_eq!(
         health,
         json!({

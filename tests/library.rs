@@ -22,12 +22,8 @@ async fn serving(services: &[&str]) -> TestHost {
 fn resources(catalog: &Catalog) -> Vec<String> {
     let (fixed, templates) = (catalog.resources(), catalog.templates());
     let line = |(uri, resource): (&str, &Resource)| {
-        let Resource {
-            function,
-            mime_type,
-            ..
-        } = resource;
-        let mime_type = mime_type.as_deref().unwrap_or("-");
+        let Resource { function, held, .. } = resource;
+        let mime_type = held.mime_type.as_deref().unwrap_or("-");
         format!(
             "{uri} {mime_type} {} of {}",
             function.name, function.service
@@ -57,6 +53,7 @@ async fn what_a_function_is_follows_from_what_it_returns() {
     assert_eq!(prompt.function.title.as_deref(), Some("Review a book"));
     let argument = |name, description, required| Argument {
         name,
+        title: (name == "book").then_some("The book"),
         description,
         required,
     };

@@ -7,6 +7,8 @@ mod callers; // whose token counts, and what belongs to whom
 mod client; // a client that sees every byte of its streams
 mod commands; // the binary: banner, flags, mistakes
 mod concurrency; // many callers at once, while services are replaced
+mod connections; // how many, how long, and who is meant
+mod conversations; // the two oldest revisions, whole
 mod discovery; // files that come, change and go
 mod endpoint; // what is answered to those who do not know the protocol
 mod failures; // tools that fail, and what callers are told

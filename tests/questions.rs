@@ -185,6 +185,7 @@ async fn a_client_that_cannot_be_asked_is_told_what_is_missing() {
     let nobody = Session::open(&host, NOVEMBER, json!({})).await;
     let old = Session::open(&host, "2025-03-26", everything()).await;
     let form = Session::open(&host, NOVEMBER, able.clone()).await;
+    let june = Session::open(&host, "2025-06-18", everything()).await;
     let mut stateless = nobody.with(None);
     stateless.id = None;
     let mut told = Vec::new();
@@ -193,8 +194,10 @@ async fn a_client_that_cannot_be_asked_is_told_what_is_missing() {
         (&nobody, "sample"),
         (&nobody, "roots"),
         (&form, "page"),
-        // This revision has no forms, whatever its client says.
+        // This revision has no forms, and this one no pages, whatever their clients say.
         (&old, "elicitName"),
+        (&old, "page"),
+        (&june, "page"),
         (&stateless, "elicitName"),
     ] {
         told.push(ask(session, name).await);

@@ -1,6 +1,6 @@
 //! Sessions of the revisions that open with `initialize`: whose they are, and how they end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -106,27 +106,44 @@ async fn a_session_serves_the_caller_who_came_first_with_a_token() {
     assert_eq!(host.open("sessions").await, 0);
 }
 
+/// That no session can be opened, and what is said of it.
+async fn is_refused(host: &TestHost, token: Option<&str>, why: &str) {
+    let opening = initialize(NOVEMBER, json!({})).to_string();
+    let reply = host.send_with(token, &[], opening).await;
+    assert_eq!(reply.status, 503, "{}", reply.text);
+    assert_eq!(reply.header("retry-after"), "1");
+    assert!(reply.headers.get("mcp-session-id").is_none());
+    let error = reply.json();
+    assert_eq!(
+        (&error["id"], &error["error"]["code"]),
+        (&json!(0), &json!(503))
+    );
+    let text = error["error"]["message"].as_str().unwrap();
+    assert!(text.contains(why), "{text}");
+}
+
 #[tokio::test]
 async fn there_are_as_many_sessions_as_there_may_be_and_unused_ones_make_room() {
-    let host = plain(&[("limits.sessions", "2"), ("limits.session_idle", "300ms")]).await;
+    let settings = [
+        ("limits.sessions", "2"),
+        ("limits.sessions_each", "2"),
+        ("limits.session_idle", "2s"),
+    ];
+    let host = plain(&settings).await;
     let first = Session::open(&host, NOVEMBER, json!({})).await;
     // One with a stream is in use.
     let mut stream = first.listen(None).await;
-    let start = Instant::now();
     let second = Session::open(&host, NOVEMBER, json!({})).await;
-    let third = Session::open(&host, NOVEMBER, json!({})).await;
-    if start.elapsed() < Duration::from_millis(300) {
-        assert!(second.id.is_some() && third.id.is_none());
-        // Whoever came too late is served what needs none.
-        let subscribed = third.ask("resources/subscribe", json!({ "uri": "a://b" }));
-        assert_eq!(subscribed.await["error"]["code"], -32602);
+    is_refused(&host, None, "2 sessions already").await;
+    // Nobody has lost theirs, and whoever needs none is served.
+    for session in [&first, &second] {
+        assert!(session.ask("ping", json!({})).await["result"].is_object());
     }
-    let list = third.ask("tools/list", json!({})).await;
-    assert!(list["result"].is_object());
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    assert_eq!(host.send(None, &list).await.status, 200);
 
-    tokio::time::sleep(Duration::from_millis(310)).await;
-    let fourth = Session::open(&host, NOVEMBER, json!({})).await;
-    assert!(fourth.id.is_some());
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    Session::open(&host, NOVEMBER, json!({})).await;
     assert!(first.ask("ping", json!({})).await["result"].is_object());
     assert_eq!(every_way(&second).await[0].status(), 404);
     host.put("demo", "cloister_demo");
@@ -134,6 +151,27 @@ async fn there_are_as_many_sessions_as_there_may_be_and_unused_ones_make_room() 
         stream.message().await["method"],
         "notifications/tools/list_changed"
     );
+}
+
+#[tokio::test]
+async fn nobody_has_all_sessions() {
+    let settings = [("limits.sessions", "4"), ("limits.sessions_each", "2")];
+    let host = plain(&settings).await;
+    let (ada, bob) = (host.token("user_ada"), host.token("user_bob"));
+    let mut open = Vec::new();
+    for token in [None, None, Some(&ada), Some(&ada)] {
+        open.push(Session::of(&host, NOVEMBER, json!({}), token.cloned()).await);
+        if open.len() == 2 {
+            is_refused(&host, None, "this caller has 2 sessions").await;
+        }
+    }
+    is_refused(&host, Some(&ada), "this caller has 2 sessions").await;
+    is_refused(&host, Some(&bob), "there are 4 sessions").await;
+    let ended = open[0].request(Method::DELETE).send().await.unwrap();
+    assert_eq!(ended.status(), 204);
+    is_refused(&host, Some(&ada), "this caller has 2 sessions").await;
+    Session::of(&host, NOVEMBER, json!({}), Some(bob)).await;
+    assert_eq!(host.open("sessions").await, 4);
 }
 
 #[tokio::test]

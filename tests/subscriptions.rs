@@ -1,8 +1,10 @@
 //! Who is told what changes: the stream of a session, and `subscriptions/listen`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Session, Stream};
@@ -255,9 +257,206 @@ async fn a_subscription_needs_a_stream_and_a_place_for_one() {
     let second = host
         .send_modern(None, "subscriptions/listen", json!({}))
         .await;
-    assert_eq!(second.json()["error"]["code"], -32603);
+    assert_eq!(second.status, 503);
+    assert_eq!(second.header("retry-after"), "1");
+    assert_eq!(second.json()["error"]["code"], 503);
+    assert_eq!(second.json()["id"], 1);
     drop(first);
     host.until_open("streams", 0).await;
     let mut third = Stream::modern(&host, json!(1), "subscriptions/listen", json!({})).await;
     third.message().await;
+}
+
+#[tokio::test]
+async fn nobody_has_all_streams_and_whoever_comes_back_has_theirs() {
+    let settings = [("limits.streams", "3"), ("limits.streams_each", "2")];
+    let host = TestHost::with(&[], &settings).await;
+    let ada = Some(host.token("user_ada"));
+    let listen = ("subscriptions/listen", json!({}));
+    let session = Session::of(&host, "2025-11-25", json!({}), ada.clone()).await;
+    let told = session.listen(None).await;
+    let (headers, body) = modern(listen.0, listen.1.clone());
+    let mut request = host.client.post(host.url()).body(body.to_string());
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request = request.bearer_auth(ada.as_deref().unwrap());
+    let mut listening = Stream::of(request.send().await.unwrap());
+    listening.message().await;
+
+    // Of either kind, for a session or without one.
+    let other = Session::of(&host, "2025-11-25", json!({}), ada.clone()).await;
+    let refused = other
+        .request(Method::GET)
+        .header("accept", "text/event-stream")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let error: Value = refused.json().await.unwrap();
+    assert_eq!(error["error"]["code"], 503);
+    let text = error["error"]["message"].as_str().unwrap();
+    assert!(text.contains("this caller has 2"), "{text}");
+    let refused = host.send_modern(ada.as_deref(), listen.0, listen.1.clone());
+    assert_eq!(refused.await.status, 503);
+    // The stream of a session that comes back takes no other place, and loses nobody theirs.
+    let mut again = session.listen(None).await;
+    assert_eq!(told.rest().await, [Value::Null; 0]);
+    let mut third = Stream::modern(&host, json!(1), listen.0, listen.1.clone()).await;
+    third.message().await;
+    let refused = host.send_modern(None, listen.0, listen.1).await;
+    assert_eq!(refused.status, 503);
+    let text = refused.json()["error"]["message"].to_string();
+    assert!(text.contains("there are 3"), "{text}");
+    assert_eq!(host.open("streams").await, 3);
+    host.put("plain", "guest_plain");
+    again.message().await;
+    listening.is_silent().await;
+}
+
+const LISTS: [&str; 3] = [
+    "tools/list_changed",
+    "prompts/list_changed",
+    "resources/list_changed",
+];
+
+#[tokio::test]
+async fn whatever_becomes_of_a_stream_each_change_is_told_once() {
+    for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+        let host = asker().await;
+        let session = Session::open(&host, version, json!({})).await;
+        let announce = json!({ "name": "announce", "arguments": { "uri": "asker://greeting" } });
+        let announce = async || session.ask("tools/call", announce.clone()).await;
+        let mut stream = session.listen(None).await;
+        let mut event = stream.event();
+        if version == "2025-11-25" {
+            // From where to go on is known before there is anything to go on after.
+            let first = event.await.unwrap();
+            assert_eq!((first.id.as_deref(), &*first.data), (Some("0-0"), ""));
+            assert!(first.retry.is_some());
+            event = stream.event();
+        }
+        let (told, _) = tokio::join!(event, announce());
+        let told = told.unwrap();
+        assert!(told.data.contains("notifications/tools/list_changed"));
+        let seen = told.id.unwrap();
+
+        // While the host still takes the connection for good, its client comes back: it has seen one of three.
+        let mut again = session.listen(Some(&seen)).await;
+        assert_eq!(methods(&mut again, 2).await, LISTS[1..]);
+        again.is_silent().await;
+        // It may have seen nothing, and have been told all.
+        let mut again = session.listen(Some("0-0")).await;
+        assert_eq!(methods(&mut again, 3).await, LISTS);
+        // Or it does not say: then what it was told it has seen.
+        let mut again = session.listen(None).await;
+        again.is_silent().await;
+        drop(again);
+        host.until_open("streams", 0).await;
+        announce().await;
+        announce().await;
+        let mut again = session.listen(Some("0-3")).await;
+        assert_eq!(methods(&mut again, 3).await, LISTS);
+        again.is_silent().await;
+
+        // So much is not kept; what is not, is taken for changed.
+        for _ in 0..20 {
+            announce().await;
+            assert_eq!(methods(&mut again, 3).await, LISTS);
+        }
+        let mut late = session.listen(Some("0-0")).await;
+        let mut ids = Vec::new();
+        let mut told = Vec::new();
+        while ids.last().is_none_or(|id| id != "0-69") {
+            let event = late.event().await.unwrap();
+            ids.extend(event.id);
+            told.push(event.data);
+        }
+        assert!(told.len() < 60, "{}", told.len());
+        for (told, list) in told.iter().rev().zip(LISTS.iter().rev()) {
+            assert!(told.contains(list), "{told}");
+        }
+        late.is_silent().await;
+        for forged in ["0-9999", "7-0", "0", "x"] {
+            let request = session
+                .request(Method::GET)
+                .header("accept", "text/event-stream")
+                .header("last-event-id", forged);
+            assert_eq!(request.send().await.unwrap().status(), 400, "{forged}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_not_read_a_resource_may_not_watch_it() {
+    let host = asker().await;
+    let own = json!({ "uri": "asker://own-greeting" });
+    let nobody = Session::open(&host, "2025-11-25", json!({})).await;
+    let subscribe =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": own });
+    let refused = nobody.post(&subscribe).await;
+    assert_eq!(refused.status(), 401);
+    assert!(refused.headers().contains_key("www-authenticate"));
+
+    let ada = host.token("user_ada");
+    let session = Session::of(&host, "2025-11-25", json!({}), Some(ada.clone())).await;
+    let subscribed = session.ask("resources/subscribe", own.clone()).await;
+    assert_eq!(subscribed["result"], json!({}));
+    let mut unasked = session.listen(None).await;
+    let wanted = json!({ "notifications": { "resourceSubscriptions": [own["uri"], "asker://greeting", "later://it"] } });
+    let listen = async |token: Option<&str>| {
+        let (headers, body) = modern("subscriptions/listen", wanted.clone());
+        let mut request = host.client.post(host.url()).body(body.to_string());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let mut stream = Stream::of(request.send().await.unwrap());
+        let acknowledged = stream.message().await;
+        let accepted = &acknowledged["params"]["notifications"]["resourceSubscriptions"];
+        (stream, accepted.clone())
+    };
+    let (mut anybody, accepted) = listen(None).await;
+    assert_eq!(accepted, json!(["asker://greeting", "later://it"]));
+    let (mut hers, accepted) = listen(Some(&ada)).await;
+    assert_eq!(accepted.as_array().unwrap().len(), 3);
+
+    let announce = json!({ "name": "announce", "arguments": own });
+    let announce = async || session.ask("tools/call", announce.clone()).await;
+    announce().await;
+    let updated = "notifications/resources/updated";
+    let told = hers.message().await;
+    assert_eq!(
+        (&told["method"], &told["params"]["uri"]),
+        (&json!(updated), &own["uri"])
+    );
+    let all = methods(&mut unasked, 4).await;
+    assert_eq!(all, [&LISTS[..], &["resources/updated"]].concat());
+    anybody.is_silent().await;
+
+    // Who could read it when they began may not any more.
+    let mut changes = host.changes();
+    fs::write(
+        host.file("asker.new"),
+        "[tools.own-greeting]\nscopes = [\"greet\"]\n",
+    )
+    .unwrap();
+    fs::rename(host.file("asker.new"), host.file("asker.toml")).unwrap();
+    changes.changed().await.unwrap();
+    announce().await;
+    // The manifest may have changed the lists, too.
+    let mut told = BTreeSet::new();
+    while told.len() < 3 {
+        told.extend(methods(&mut unasked, 1).await);
+    }
+    assert_eq!(told, LISTS.map(str::to_owned).into());
+    hers.is_silent().await;
+    let params = json!({ "name": "announce", "arguments": { "uri": "asker://greeting" } });
+    session.ask("tools/call", params).await;
+    assert_eq!(hers.message().await["params"]["uri"], "asker://greeting");
+    let refused = session.post(&subscribe).await;
+    assert_eq!(refused.status(), 403);
 }

@@ -49,8 +49,10 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
 ];
 
 /// Where a crate may be named.
-const MAY_USE: [(&str, &[&str]); 8] = [
-    ("axum", &["http", "issuer", "host"]),
+const MAY_USE: [(&str, &[&str]); 10] = [
+    ("axum", &["http", "issuer"]),
+    ("hyper", &["http"]),
+    ("hyper_util", &["http"]),
     ("wasmtime", &["sandbox", "value"]),
     ("wasmtime_wasi", &["sandbox"]),
     ("wasmtime_wasi_http", &["sandbox"]),

@@ -27,7 +27,7 @@ pub use completion::{Completers, Completion};
 pub use function::{Function, Icon, Service};
 pub use names::{LONGEST_NAME, Withdrawn, fit, folded};
 pub use prompt::{Argument, Prompt};
-pub use resource::Resource;
+pub use resource::{Held, Resource};
 pub use tool::{Annotations, Tool};
 
 /// The services served at one moment, with the names and addresses of what they offer.

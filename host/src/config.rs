@@ -24,6 +24,15 @@ const SESSION_IDLE: std::time::Duration = std::time::Duration::from_mins(30);
 /// How long what is in progress may take to finish when the host stops.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// How long a client may take to send the headers of a request, and its body, unless the operator says
+/// otherwise.
+const HEADERS: std::time::Duration = std::time::Duration::from_secs(10);
+const BODY: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// How long a connection is kept on which nothing happens. Proxies that keep connections for a minute, as
+/// many do, close them first.
+const IDLE: std::time::Duration = std::time::Duration::from_secs(75);
+
 /// The shortest secret that seals anything.
 const SHORTEST_KEY: usize = 32;
 
@@ -80,14 +89,26 @@ pub struct Config {
     pub asynchronous: bool,
     /// The largest body of a request, in bytes.
     pub body: usize,
+    /// How long a client may take to send it.
+    pub body_timeout: std::time::Duration,
+    /// How long a client may take to send the headers of a request.
+    pub header_timeout: std::time::Duration,
+    /// How long a connection is kept on which nothing is asked, or nothing is taken of an answer.
+    pub idle_timeout: std::time::Duration,
+    /// How many connections may be open at once.
+    pub connections: usize,
     /// How long what is in progress may take to finish when the host stops.
     pub grace: std::time::Duration,
     /// How many sessions of older clients there may be.
     pub sessions: usize,
+    /// How many of them one caller may have.
+    pub sessions_each: usize,
     /// How long such a session is kept that nobody uses.
     pub session_idle: std::time::Duration,
     /// How many streams of what changes may be open at once.
     pub streams: usize,
+    /// How many of them one caller may have.
+    pub streams_each: usize,
     /// The secrets that seal what clients keep for this host; the first seals, all open.
     pub state_keys: Vec<SecretString>,
     /// Which log lines are written.
@@ -106,6 +127,8 @@ impl Config {
         };
         let calls = reader.within("limits.calls", 1, 10_000);
         let (limits, ceiling) = reader.limits(calls);
+        let sessions = reader.count("limits.sessions", 1_000_000, 10_000);
+        let streams = reader.count("limits.streams", 1_000_000, 10_000);
         let config = Self {
             listen: reader.text("stdio").is_none().then(|| reader.listen()),
             mcp_dir: reader.text("mcp_dir").unwrap_or("mcp").into(),
@@ -138,12 +161,18 @@ impl Config {
             body: reader
                 .parsed::<Bytes>("limits.body")
                 .map_or(4 << 20, |bytes| bytes.0),
+            body_timeout: reader.time("limits.body_timeout", BODY),
+            header_timeout: reader.time("limits.header_timeout", HEADERS),
+            idle_timeout: reader.time("limits.idle_timeout", IDLE),
+            connections: reader.count("limits.connections", 1_000_000, 20_000),
             grace: reader.time("grace", GRACE),
-            sessions: reader.count("limits.sessions", 1_000_000, 10_000),
+            sessions,
+            sessions_each: reader.count("limits.sessions_each", 1_000_000, sessions.div_ceil(4)),
             session_idle: reader
                 .parsed::<Duration>("limits.session_idle")
                 .map_or(SESSION_IDLE, |idle| idle.0),
-            streams: reader.count("limits.streams", 1_000_000, 10_000),
+            streams,
+            streams_each: reader.count("limits.streams_each", 1_000_000, streams.div_ceil(4)),
             state_keys: reader.state_keys(),
             log: reader.text("log").unwrap_or("info").to_owned(),
             log_json: reader.one_of("log_format", ["text", "json"]) == Some("json"),

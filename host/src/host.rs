@@ -8,8 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::serve::ListenerExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::BufReader;
 use tokio::net::TcpListener;
@@ -20,9 +18,9 @@ use url::Url;
 use crate::auth::{self, Auth, Bearer, Challenge, Clock};
 use crate::catalog::{self, Catalogs};
 use crate::config::{Config, Listen};
-use crate::http::{self, Gate, Health, Metadata};
+use crate::http::{self, ConnectionLimits, Connections, Gate, Health, Metadata};
 use crate::issuer::{DevelopmentIssuer, MAX_LIFETIME, MintError, TokenRequest};
-use crate::protocol::{self, Connection, Protocol, SessionLimits};
+use crate::protocol::{self, Bounds, Connection, Protocol, SessionLimits};
 use crate::reload::{self, Reload};
 use crate::sandbox::{self, BucketStore, Capacity, Compiler, Limits, Sandbox};
 use crate::stdio;
@@ -164,10 +162,16 @@ impl Host {
             },
             &protocol::Settings {
                 sessions: SessionLimits {
-                    most: config.sessions,
+                    most: Bounds {
+                        all: config.sessions,
+                        each: config.sessions_each,
+                    },
                     idle: config.session_idle,
                 },
-                streams: config.streams,
+                streams: Bounds {
+                    all: config.streams,
+                    each: config.streams_each,
+                },
                 state_keys: config.state_keys.clone(),
                 requires_auth: config.require_auth,
                 narrows_lists: config.lists_permitted,
@@ -191,10 +195,16 @@ impl Host {
                 stop.clone(),
             ));
         } else {
+            let connections = Connections::new(ConnectionLimits {
+                most: config.connections,
+                headers: config.header_timeout,
+                idle: config.idle_timeout,
+            });
             let router = http::router(
                 protocol,
                 http::Settings {
                     body: config.body,
+                    body_timeout: config.body_timeout,
                     gate: Gate {
                         development: issuer.is_some(),
                         loopback: is_loopback,
@@ -208,11 +218,13 @@ impl Host {
                     health: Health {
                         first_pass: first_pass.clone(),
                         auth: auth.clone(),
+                        connections: connections.clone(),
                     },
                 },
             );
             for listener in listeners {
-                servers.spawn(serve(listener, router.clone(), stop.subscribe()));
+                let connections = connections.clone();
+                servers.spawn(connections.serve(listener, router.clone(), stop.subscribe()));
             }
         }
         Ok(Self {
@@ -514,24 +526,4 @@ async fn serve_stdio(
     let _slow = tokio::time::timeout(FIRST_LISTS, first_pass).await;
     let input = BufReader::new(tokio::io::stdin());
     stdio::serve(client, input, tokio::io::stdout(), longest, stop).await
-}
-
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    // An answer in more than one segment would otherwise wait for the client's acknowledgement.
-    let listener = listener.tap_io(|stream| {
-        if let Err(cause) = stream.set_nodelay(true) {
-            tracing::debug!(%cause, "a connection keeps its delays");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            // The host itself may be gone, which means the same.
-            let _gone = stop.wait_for(|stop| *stop).await;
-        })
-        .await
 }

@@ -3,13 +3,16 @@
 //! It reads headers and bodies and knows nothing of what a message means.
 
 mod answer;
+mod connection;
 mod endpoint;
 mod gate;
 mod health;
+mod listener;
 mod metadata;
 mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
@@ -17,6 +20,7 @@ use axum::routing::{get, post};
 
 pub use gate::Gate;
 pub use health::Health;
+pub use listener::{ConnectionLimits, Connections};
 pub use metadata::Metadata;
 
 use crate::auth::{Auth, Challenge};
@@ -27,6 +31,8 @@ use crate::protocol::Protocol;
 pub struct Settings {
     /// The largest body that is read, in bytes.
     pub body: usize,
+    /// How long a client may take to send it.
+    pub body_timeout: Duration,
     /// Who may speak to the endpoint.
     pub gate: Gate,
     /// What is published about signing in, where the host knows its own URL.

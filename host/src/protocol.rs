@@ -23,6 +23,7 @@ mod meta;
 mod notice;
 mod origin;
 mod peer;
+mod places;
 mod prompts;
 mod questions;
 mod record;
@@ -38,22 +39,24 @@ mod transcript;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 pub use connection::Connection;
 pub use exchange::{Event, Events, Reply};
 pub use origin::{Declared, Headers, Incoming};
+pub use places::Bounds;
 pub use reply::{Answer, Kind};
 pub use revision::Revision;
 pub use session::SessionLimits;
 
-use crate::auth::{Auth, Bearer, Challenge, Denied, Via};
+use crate::auth::{Auth, Bearer, Challenge, Denied, Party, Principal, Via};
 use crate::catalog::Catalogs;
 use crate::sandbox::{BucketState, Sandbox};
 use changes::Changes;
 use exchange::Exchange;
 use listing::Listings;
 use origin::{Named, Token};
+use places::Places;
 use reply::Error;
 use session::{Session, Sessions};
 use state::Seals;
@@ -69,9 +72,8 @@ pub struct Protocol {
     changes: Arc<Changes>,
     sessions: Sessions,
     seals: Seals,
-    /// Places for streams of what changes.
-    streams: Semaphore,
-    most_streams: usize,
+    /// For streams of what changes.
+    streams: Places,
     requires_auth: bool,
     narrows_lists: bool,
     closing: watch::Receiver<bool>,
@@ -97,7 +99,7 @@ pub struct Settings {
     /// How many sessions there may be, and for how long.
     pub sessions: SessionLimits,
     /// How many streams of what changes may be open at once.
-    pub streams: usize,
+    pub streams: Bounds,
     /// The secrets that seal what clients keep for this host. Replicas share them; none makes one that
     /// is good until the host stops.
     pub state_keys: Vec<SecretString>,
@@ -134,8 +136,7 @@ impl Protocol {
             listings: Listings::default(),
             sessions: Sessions::new(settings.sessions),
             seals: Seals::new(&settings.state_keys),
-            streams: Semaphore::new(settings.streams),
-            most_streams: settings.streams,
+            streams: Places::new(settings.streams),
             requires_auth: settings.requires_auth,
             narrows_lists: settings.narrows_lists,
             closing: parts.closing,
@@ -148,9 +149,7 @@ impl Protocol {
             calls: self.sandbox.running(),
             memory: self.sandbox.memory(),
             sessions: self.sessions.count(),
-            streams: self
-                .most_streams
-                .saturating_sub(self.streams.available_permits()),
+            streams: self.streams.taken(),
             buckets: self.sandbox.buckets(),
         }
     }
@@ -182,21 +181,29 @@ impl Protocol {
         bearer: Result<Option<Bearer>, Denied>,
         last_event: Option<&str>,
     ) -> Reply {
-        let session = match self.owned(declared, bearer).await {
-            Ok(session) => session,
+        let (session, caller) = match self.owned(declared, bearer).await {
+            Ok(owned) => owned,
             Err(refused) => return Reply::Answer(refused),
         };
-        match last_event {
-            None => Reply::Stream(self.unasked(&session)),
-            Some(last_event) => match session.resume(last_event) {
-                Some(events) => Reply::Stream(events),
-                None => Reply::Answer(
-                    Error::invalid_request(
-                        "the stream of the event in `Last-Event-ID` is not kept any more; send the request again, or open a stream without it",
-                    )
-                    .answer(None),
-                ),
-            },
+        let after = last_event.and_then(session::unasked_after);
+        let resumed = match (last_event, after) {
+            (Some(last_event), None) => session.resume(last_event),
+            (_, after) => {
+                let party = Party::of(caller.as_deref(), declared.peer);
+                match self.unasked(&session, &party, after) {
+                    Ok(events) => events,
+                    Err(busy) => return Reply::Answer(busy.answer(None)),
+                }
+            }
+        };
+        match resumed {
+            Some(events) => Reply::Stream(events),
+            None => Reply::Answer(
+                Error::invalid_request(
+                    "the stream of the event in `Last-Event-ID` is not kept any more; send the request again, or open a stream without it",
+                )
+                .answer(None),
+            ),
         }
     }
 
@@ -207,7 +214,7 @@ impl Protocol {
         bearer: Result<Option<Bearer>, Denied>,
     ) -> Answer {
         match self.owned(declared, bearer).await {
-            Ok(session) => {
+            Ok((session, _)) => {
                 self.sessions.close(&session);
                 Answer::accepted()
             }
@@ -215,12 +222,12 @@ impl Protocol {
         }
     }
 
-    /// The session that was named, if it is there and the caller's.
+    /// The session that was named, if it is there and the caller's; and the caller.
     async fn owned(
         &self,
         declared: &Declared,
         bearer: Result<Option<Bearer>, Denied>,
-    ) -> Result<Arc<Session>, Answer> {
+    ) -> Result<(Arc<Session>, Option<Arc<Principal>>), Answer> {
         let named = self.named(declared);
         // Where nobody is served without a token, nobody learns more without one.
         if matches!(named, Named::None) && !self.requires_auth {
@@ -237,7 +244,7 @@ impl Protocol {
         };
         notice::check_version(declared.version())?;
         match named {
-            Named::Session(session) if session.admit(caller.as_deref()) => Ok(session),
+            Named::Session(session) if session.admit(caller.as_deref()) => Ok((session, caller)),
             Named::Session(_) | Named::Unknown => Err(Error::no_session().answer(None)),
             Named::None => Err(Error::needs_session().answer(None)),
         }

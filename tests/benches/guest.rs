@@ -90,6 +90,10 @@ impl Client for Nobody {
         Capability::empty()
     }
 
+    fn cancelled(&self) -> bool {
+        false
+    }
+
     fn progress(&self, _done: f64, _total: Option<f64>, _message: Option<String>) {}
 
     fn log(&self, _level: Level, _data: String, _logger: Option<String>) -> BoxFuture<'_, ()> {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use cloister::auth::{self, Auth, Challenge, system_clock};
 use cloister::catalog::{self, Service};
-use cloister::http::{self, Gate, Health};
-use cloister::protocol::{self, Protocol, SessionLimits};
+use cloister::http::{self, ConnectionLimits, Connections, Gate, Health};
+use cloister::protocol::{self, Bounds, Protocol, SessionLimits};
 use cloister::reload::{Contents, inspect_contents};
 use cloister::sandbox::{self, BucketStore, Compiler, Sandbox};
 use futures_util::StreamExt;
@@ -118,10 +118,10 @@ impl Endpoint {
             },
             &protocol::Settings {
                 sessions: SessionLimits {
-                    most: 16,
+                    most: Bounds { all: 16, each: 12 },
                     idle: PATIENCE,
                 },
-                streams: 4,
+                streams: Bounds { all: 4, each: 3 },
                 state_keys: vec!["a key that is the same in every run".into()],
                 requires_auth: false,
                 narrows_lists: false,
@@ -129,6 +129,7 @@ impl Endpoint {
         ));
         let settings = http::Settings {
             body: BODY,
+            body_timeout: PATIENCE,
             gate: Gate {
                 development: true,
                 loopback: true,
@@ -139,7 +140,16 @@ impl Endpoint {
             challenge,
             catalogs,
             auth: auth.clone(),
-            health: Health { first_pass, auth },
+            health: Health {
+                first_pass,
+                auth,
+                // The router is asked as if it had some.
+                connections: Connections::new(ConnectionLimits {
+                    most: 1,
+                    headers: PATIENCE,
+                    idle: PATIENCE,
+                }),
+            },
         };
         let router = http::router(Arc::clone(&protocol), settings);
         drop(context);
@@ -226,7 +236,9 @@ impl Client {
         for session in self.sessions {
             let mut request = Request::new(Body::empty());
             *request.method_mut() = Method::DELETE;
-            *request.uri_mut() = axum::http::Uri::from_static("/mcp");
+            *request.uri_mut() = Uri::from_static("/mcp");
+            let host = HeaderValue::from_static("localhost");
+            request.headers_mut().insert("host", host);
             request.headers_mut().insert("mcp-session-id", session);
             let ended = endpoint.router.clone().oneshot(request).await;
             // The input may have ended it already.
@@ -245,11 +257,19 @@ impl Client {
     }
 }
 
-/// A request as its first lines have it.
+/// A request as its first lines have it: a method, mostly without what HTTP has after it, and headers.
 fn request(head: &[u8], body: &[u8], session: &str) -> Request<Body> {
     let mut lines = split(head, b"\n");
-    let method = lines.next().unwrap_or_default();
+    let mut words = split(lines.next().unwrap_or_default(), b" ");
+    let method = words.next().unwrap_or_default();
     let method = Method::from_bytes(method).unwrap_or(Method::POST);
+    let target = words.next().and_then(|word| Uri::try_from(word).ok());
+    let target = target.filter(|target| target.path() == "/mcp");
+    let version = match words.next() {
+        Some(b"HTTP/1.0") => Version::HTTP_10,
+        Some(b"HTTP/2") => Version::HTTP_2,
+        _ => Version::HTTP_11,
+    };
     let mut headers = HeaderMap::new();
     for line in lines {
         let line = String::from_utf8_lossy(line);
@@ -261,9 +281,13 @@ fn request(head: &[u8], body: &[u8], session: &str) -> Request<Body> {
             headers.append(name, value);
         }
     }
+    if version == Version::HTTP_11 && target.is_none() && !headers.contains_key("host") {
+        headers.insert("host", HeaderValue::from_static("localhost"));
+    }
     let mut request = Request::new(Body::from(Bytes::copy_from_slice(body)));
     *request.method_mut() = method;
-    *request.uri_mut() = axum::http::Uri::from_static("/mcp");
+    *request.version_mut() = version;
+    *request.uri_mut() = target.unwrap_or(Uri::from_static("/mcp"));
     *request.headers_mut() = headers;
     request
 }
@@ -397,7 +421,7 @@ mod tests {
     use super::*;
 
     /// Conversations, each with the statuses of its answers.
-    const SEEDS: [(&[u8], &[u16]); 7] = [
+    const SEEDS: [(&[u8], &[u16]); 8] = [
         (include_bytes!("seeds/endpoint/discover"), &[200, 200, 200]),
         (
             include_bytes!("seeds/endpoint/session"),
@@ -410,6 +434,10 @@ mod tests {
         (include_bytes!("seeds/endpoint/rounds"), &[200, 200, 400]),
         (include_bytes!("seeds/endpoint/batch"), &[200, 200, 202]),
         (include_bytes!("seeds/endpoint/listen"), &[200, 200, 406]),
+        (
+            include_bytes!("seeds/endpoint/addressed"),
+            &[200, 400, 403, 403, 400, 200, 403],
+        ),
         (
             include_bytes!("seeds/endpoint/refused"),
             &[400, 404, 405, 415, 401, 403],

@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::{Prompt, Resource, Tool};
 use crate::auth::Access;
 use crate::digest::Digest;
@@ -41,6 +43,8 @@ pub struct Function {
     pub description: Option<String>,
     /// Pictures of it, for people.
     pub icons: Vec<Icon>,
+    /// What else a client should know of it, its `_meta`.
+    pub meta: Option<Map<String, Value>>,
     /// Whether it wants to know its caller.
     pub access: Access,
     /// Whether it serves no caller whose session has ended.
@@ -56,7 +60,13 @@ pub struct Function {
 impl Function {
     /// The digest of what a list says of it, its name under which it is served aside.
     pub(super) fn listed(&self, more: impl Debug) -> Digest {
-        let said = (&self.title, &self.description, &self.icons, more);
+        let said = (
+            &self.title,
+            &self.description,
+            &self.icons,
+            &self.meta,
+            more,
+        );
         Digest::of(&[format!("{said:?}").as_bytes()])
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Address, Completers, Completion, Function};
 use crate::digest::Digest;
+use crate::value::content::Annotations;
 
 /// A function that clients read by its address, or by any address of its template.
 pub struct Resource {
@@ -11,11 +12,22 @@ pub struct Resource {
     pub address: Address,
     /// The address that it has when several would like to have the same: `service://function`.
     pub fallback: Address,
-    /// The media type of what it holds.
-    pub mime_type: Option<String>,
+    /// What it holds.
+    pub held: Held,
     completers: Completers,
     /// What tells one listing of it from another.
     pub(super) listed: Digest,
+}
+
+/// What is known beforehand of what a resource holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Its media type.
+    pub mime_type: Option<String>,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+    /// How a client should treat it.
+    pub annotations: Annotations,
 }
 
 impl Resource {
@@ -24,15 +36,15 @@ impl Resource {
         function: Function,
         address: Address,
         fallback: Address,
-        mime_type: Option<String>,
+        held: Held,
         completers: Completers,
     ) -> Self {
         Self {
-            listed: function.listed((&function.name, &mime_type)),
+            listed: function.listed((&function.name, &held)),
             function,
             address,
             fallback,
-            mime_type,
+            held,
             completers,
         }
     }

@@ -84,7 +84,7 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
         writeln!(out, "\n{kind} {}", resource.address)?;
         write_function(&mut out, &resource.function)?;
         writeln!(out, "  name:    {}", resource.function.name)?;
-        if let Some(mime_type) = &resource.mime_type {
+        if let Some(mime_type) = &resource.held.mime_type {
             writeln!(out, "  holds:   {mime_type}")?;
         }
         for variable in resource.function.signature.params() {

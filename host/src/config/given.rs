@@ -19,7 +19,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 50] = [
+pub const SETTINGS: [Setting; 56] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -59,9 +59,15 @@ pub const SETTINGS: [Setting; 50] = [
     of("limits.concurrency", "CLOISTER_CONCURRENCY"),
     of("limits.calls", "CLOISTER_CALLS"),
     of("limits.body", "CLOISTER_BODY"),
+    of("limits.body_timeout", "CLOISTER_BODY_TIMEOUT"),
+    of("limits.header_timeout", "CLOISTER_HEADER_TIMEOUT"),
+    of("limits.idle_timeout", "CLOISTER_IDLE_TIMEOUT"),
+    of("limits.connections", "CLOISTER_CONNECTIONS"),
     of("limits.sessions", "CLOISTER_SESSIONS"),
+    of("limits.sessions_each", "CLOISTER_SESSIONS_EACH"),
     of("limits.session_idle", "CLOISTER_SESSION_IDLE"),
     of("limits.streams", "CLOISTER_STREAMS"),
+    of("limits.streams_each", "CLOISTER_STREAMS_EACH"),
     of("ceilings.timeout", "CLOISTER_TIMEOUT_CEILING"),
     of("ceilings.cpu", "CLOISTER_CPU_CEILING"),
     of("ceilings.memory", "CLOISTER_MEMORY_CEILING"),

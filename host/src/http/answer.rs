@@ -16,6 +16,21 @@ use crate::protocol::{Answer, Kind, Reply};
 /// How long a caller should wait who could not be told otherwise.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// What a client is told before it has asked anything: there is no place for its connection.
+pub(super) const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\n\
+    content-length: 123\r\n\
+    retry-after: 1\r\n\
+    connection: close\r\n\r\n\
+    {\"jsonrpc\":\"2.0\",\"error\":{\"code\":503,\"message\":\"there are as many connections as this host serves; try again in a second\"}}";
+
+/// And where the headers of a request do not come to their end.
+pub(super) const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+    content-type: application/json\r\n\
+    content-length: 104\r\n\
+    connection: close\r\n\r\n\
+    {\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"the headers of the request took too long to arrive\"}}";
+
 /// Names a session (MCP 2025-11-25 and before, transports).
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -154,4 +169,26 @@ fn body(status: StatusCode, bytes: Vec<u8>, form: Form) -> Response {
     };
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_to_those_who_were_not_heard_is_http_and_json_rpc() {
+        for (told, status) in [(FULL, "503"), (LATE, "408")] {
+            let told = std::str::from_utf8(told).unwrap();
+            let (head, body) = told.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")));
+            assert!(
+                head.contains(&format!("content-length: {}\r\n", body.len())),
+                "{}",
+                body.len()
+            );
+            let error: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(error["jsonrpc"], "2.0");
+            assert!(error["error"]["message"].is_string());
+        }
+    }
 }

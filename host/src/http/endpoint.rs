@@ -5,12 +5,11 @@
     reason = "a refusal is a whole response, made once in a request and sent at once"
 )]
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -18,11 +17,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::Endpoint;
 use super::answer::{self, Form};
+use super::connection::Peer;
 use crate::auth::{Bearer, Denied, bearer};
 use crate::protocol::{Declared, Headers, Incoming, Kind, Reply};
-
-/// How long a client may take to send a body.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Takes one message.
 pub(super) async fn post(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
@@ -113,13 +110,16 @@ async fn take(
     let declared = declared(parts, form)?;
     let bearer = bearer(&parts.headers);
 
-    let limit = endpoint.settings.body;
-    let body = tokio::time::timeout(PATIENCE, to_bytes(body, limit))
+    let (limit, patience) = (endpoint.settings.body, endpoint.settings.body_timeout);
+    let body = tokio::time::timeout(patience, to_bytes(body, limit))
         .await
         .map_err(|_elapsed| {
             answer::refusal(
                 StatusCode::REQUEST_TIMEOUT,
-                "the body took longer than 30 s to arrive",
+                &format!(
+                    "the body took longer than {} ms to arrive, the limit of this server",
+                    patience.as_millis()
+                ),
             )
         })?
         .map_err(|_cause| {
@@ -172,8 +172,8 @@ fn declared(parts: &Parts, form: Form) -> Result<Declared, Response> {
 
 /// The address at the other end of the connection.
 fn peer(parts: &Parts) -> Option<IpAddr> {
-    let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
-    Some(connection.0.ip())
+    let Peer(address) = parts.extensions.get()?;
+    Some(address.ip())
 }
 
 /// The form in which the client takes its answer. Clients in the field say less than they should, so

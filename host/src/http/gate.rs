@@ -9,7 +9,8 @@ use axum::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HOST,
     ORIGIN, VARY,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::{Host, Url};
@@ -43,41 +44,87 @@ pub struct Gate {
     pub origins: Vec<String>,
 }
 
+/// Why a request does not come in: how it is answered, and what its sender is told.
+type Refusal = (StatusCode, &'static str);
+
+/// Where a request says who is to answer it.
+struct Addressed<'r> {
+    version: Version,
+    /// In its first line: what HTTP/2 has instead of `Host`, and HTTP/1 beside it where a whole URL is
+    /// asked for (RFC 9112 §3.2.2).
+    target: Option<&'r Authority>,
+    headers: &'r HeaderMap,
+}
+
+impl<'r> Addressed<'r> {
+    fn of(request: &'r Request) -> Self {
+        Self {
+            version: request.version(),
+            target: request.uri().authority(),
+            headers: request.headers(),
+        }
+    }
+}
+
 impl Gate {
-    /// Why a request must not come in, for its sender.
-    fn refuses(&self, headers: &HeaderMap) -> Option<&'static str> {
+    /// Why a request must not come in.
+    fn refuses(&self, request: &Addressed<'_>) -> Option<Refusal> {
+        let headers = request.headers;
         if self.development && FORWARDING.iter().any(|name| headers.contains_key(*name)) {
-            return Some(
+            return Some((
+                StatusCode::FORBIDDEN,
                 "this host runs with its development issuer and takes no forwarded requests; configure an issuer to put it behind a proxy",
-            );
+            ));
         }
-        if !self.knows_host(headers) {
-            return Some(
-                "`Host` is not a name of this server; if it should be, set the public URL",
-            );
+        self.refuses_host(request)
+    }
+
+    /// A page of another site can be made to reach this machine under a name of that site (DNS rebinding).
+    /// Whatever names a request has must be names of this host.
+    fn refuses_host(&self, request: &Addressed<'_>) -> Option<Refusal> {
+        const MISSING: Refusal = (
+            StatusCode::BAD_REQUEST,
+            "`Host` must say, once, which server is meant",
+        );
+        let has_names = self.loopback || self.public_url.is_some();
+        let mut hosts = request.headers.get_all(HOST).iter();
+        let host = hosts.next();
+        let is_missing = match (host, request.version) {
+            (Some(_), _) => hosts.next().is_some(),
+            (None, Version::HTTP_11) => true,
+            // Who has no name to be known by does not mind older versions, where none is needed.
+            (None, _) => has_names && request.target.is_none(),
+        };
+        if is_missing {
+            return Some(MISSING);
         }
-        None
+        let host = host.map(|host| host.to_str().unwrap_or_default());
+        let mut named = host
+            .into_iter()
+            .chain(request.target.map(Authority::as_str));
+        (has_names && !named.all(|name| self.knows(name))).then_some((
+            StatusCode::FORBIDDEN,
+            "`Host` is not a name of this server; if it should be, set the public URL",
+        ))
     }
 
     /// Why a web page must not call, for its author.
-    fn refuses_page(&self, headers: &HeaderMap) -> Option<&'static str> {
+    fn refuses_page(&self, headers: &HeaderMap) -> Option<Refusal> {
         headers
             .get(ORIGIN)
             .is_some_and(|origin| !self.knows_origin(origin))
-            .then_some("`Origin` is not allowed to call this server; if it should be, add it to the allowed origins")
+            .then_some((
+                StatusCode::FORBIDDEN,
+                "`Origin` is not allowed to call this server; if it should be, add it to the allowed origins",
+            ))
     }
 
-    fn knows_host(&self, headers: &HeaderMap) -> bool {
-        if !self.loopback && self.public_url.is_none() {
-            return true;
-        }
-        let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
-            // HTTP/2 names the host in the request line, which is no header.
-            return !headers.contains_key(HOST);
-        };
-        Url::parse(&format!("http://{host}/")).is_ok_and(|host| {
+    /// Whether this is a name of the host, with or without a port.
+    fn knows(&self, name: &str) -> bool {
+        Url::parse(&format!("http://{name}/")).is_ok_and(|host| {
             host.path() == "/"
                 && host.username().is_empty()
+                && host.password().is_none()
                 && (is_loopback(&host)
                     || self
                         .public_url
@@ -121,13 +168,13 @@ pub(super) async fn guard(
     let gate = &endpoint.settings.gate;
     // What is published about signing in is for every page to read.
     let is_published = request.uri().path().starts_with("/.well-known/");
-    let reason = gate.refuses(request.headers()).or_else(|| {
+    let refused = gate.refuses(&Addressed::of(&request)).or_else(|| {
         (!is_published)
             .then(|| gate.refuses_page(request.headers()))
             .flatten()
     });
-    if let Some(reason) = reason {
-        return refusal(StatusCode::FORBIDDEN, reason);
+    if let Some((status, reason)) = refused {
+        return refusal(status, reason);
     }
     let origin = request.headers().get(ORIGIN).cloned();
     let mut response = if request.method() == Method::OPTIONS {
@@ -190,18 +237,72 @@ mod tests {
     }
 
     fn admits(gate: &Gate, headers: &[(&'static str, &'static str)]) -> bool {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            })
-            .collect();
-        gate.refuses(&headers)
-            .or_else(|| gate.refuses_page(&headers))
-            .is_none()
+        status(gate, Version::HTTP_11, None, headers).is_none()
+    }
+
+    fn status(
+        gate: &Gate,
+        version: Version,
+        target: Option<&'static str>,
+        headers: &[(&'static str, &'static str)],
+    ) -> Option<u16> {
+        let mut given = HeaderMap::new();
+        for (name, value) in headers {
+            given.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        let target = target.map(Authority::from_static);
+        let request = Addressed {
+            version,
+            target: target.as_ref(),
+            headers: &given,
+        };
+        gate.refuses(&request)
+            .or_else(|| gate.refuses_page(&given))
+            .map(|(status, _)| status.as_u16())
+    }
+
+    #[test]
+    fn every_version_of_http_says_who_is_meant_in_its_own_way() {
+        let (local, anywhere) = (gate(false, true, None), gate(false, false, None));
+        let (good, evil) = (("host", "localhost"), ("host", "evil.example"));
+        let (one, oh, two) = (Version::HTTP_11, Version::HTTP_10, Version::HTTP_2);
+        for (version, target, headers, at_local, at_anywhere) in [
+            (one, None, vec![good], None, None),
+            (one, None, vec![evil], Some(403), None),
+            (one, None, vec![], Some(400), Some(400)),
+            (one, None, vec![good, good], Some(400), Some(400)),
+            (one, None, vec![good, evil], Some(400), Some(400)),
+            // A whole URL in the first line.
+            (one, Some("localhost:1"), vec![good], None, None),
+            (one, Some("evil.example"), vec![good], Some(403), None),
+            (one, Some("localhost"), vec![evil], Some(403), None),
+            (one, Some("localhost"), vec![], Some(400), Some(400)),
+            (one, Some("evil@localhost"), vec![good], Some(403), None),
+            (oh, None, vec![], Some(400), None),
+            (oh, None, vec![good], None, None),
+            (oh, None, vec![evil], Some(403), None),
+            (oh, Some("evil.example"), vec![], Some(403), None),
+            (two, Some("localhost"), vec![], None, None),
+            (two, Some("evil.example"), vec![], Some(403), None),
+            (two, Some("localhost"), vec![evil], Some(403), None),
+            (two, None, vec![good], None, None),
+            (two, None, vec![], Some(400), None),
+        ] {
+            let shown = format!("{version:?} {target:?} {headers:?}");
+            assert_eq!(
+                status(&local, version, target, &headers),
+                at_local,
+                "{shown}"
+            );
+            assert_eq!(
+                status(&anywhere, version, target, &headers),
+                at_anywhere,
+                "{shown}"
+            );
+        }
     }
 
     #[test]

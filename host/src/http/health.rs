@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::Endpoint;
+use super::{Connections, Endpoint};
 use crate::auth::{Auth, Readiness};
 
 /// What readiness depends on.
@@ -18,6 +18,8 @@ pub struct Health {
     pub first_pass: watch::Receiver<bool>,
     /// Whether tokens can be verified.
     pub auth: Auth,
+    /// Who is connected.
+    pub connections: Connections,
 }
 
 /// 200 when the services are loaded, tokens can be verified and buckets be used, 503 until then.
@@ -52,6 +54,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
             "memory": load.memory,
             "sessions": load.sessions,
             "streams": load.streams,
+            "connections": health.connections.open(),
         },
         "buckets": load.buckets.name(),
         "keys": match keys {

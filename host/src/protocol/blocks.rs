@@ -1,6 +1,6 @@
 //! Content as MCP writes it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::json::object;
 use super::revision::Revision;
@@ -10,7 +10,11 @@ use crate::value::content::{Annotations, Block, Body, Media, Part, Role};
 pub(super) fn block(block: Block, revision: Revision) -> Value {
     let mut written = part(block.part, revision);
     if let (Some(annotations), Value::Object(members)) = (block.annotations, &mut written) {
-        members.insert("annotations".into(), annotate(annotations, revision));
+        members.insert("annotations".into(), annotate(&annotations, revision));
+    }
+    let meta = block.meta.filter(|_| revision.has_structured_content());
+    if let (Some(meta), Value::Object(members)) = (meta, &mut written) {
+        members.insert("_meta".into(), Value::Object(meta));
     }
     written
 }
@@ -77,14 +81,21 @@ pub(super) fn role(role: Role) -> &'static str {
     }
 }
 
-fn annotate(annotations: Annotations, revision: Revision) -> Value {
+/// How a client should treat something, if that is said.
+pub(super) fn annotations(annotations: &Annotations, revision: Revision) -> Option<Value> {
+    let written = annotate(annotations, revision);
+    (written != Value::Object(Map::new())).then_some(written)
+}
+
+fn annotate(annotations: &Annotations, revision: Revision) -> Value {
     let audience: Vec<Value> = annotations
         .audience
-        .into_iter()
-        .map(|it| role(it).into())
+        .iter()
+        .map(|it| role(*it).into())
         .collect();
     let last_modified = annotations
         .last_modified
+        .as_deref()
         .filter(|_| revision.has_structured_content());
     object([
         (

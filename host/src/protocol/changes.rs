@@ -119,15 +119,12 @@ impl Default for Updated {
 }
 
 impl Updated {
-    /// Those of a set that have changed.
-    pub(super) fn among<'a>(
-        &'a self,
-        watched: impl Iterator<Item = &'a str>,
-    ) -> impl Iterator<Item = &'a str> {
-        watched.filter(move |uri| match self {
-            Self::These(uris) => uris.contains(*uri),
+    /// Whether this one has changed.
+    pub(super) fn has(&self, uri: &str) -> bool {
+        match self {
+            Self::These(uris) => uris.contains(uri),
             Self::Any => true,
-        })
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -149,6 +146,16 @@ impl Updated {
 }
 
 impl Listener {
+    /// Takes everything for changed: it is not known any more what was told.
+    pub(super) fn forget(&mut self) {
+        self.told = Lists {
+            tools: self.told.tools.wrapping_sub(1),
+            prompts: self.told.prompts.wrapping_sub(1),
+            resources: self.told.resources.wrapping_sub(1),
+        };
+        self.updated = Updated::Any;
+    }
+
     /// Waits for the next change. Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Changed {
         loop {

@@ -19,7 +19,7 @@ use super::reply::{Answer, Error};
 use super::session::{InUse, Session};
 use super::transcript::Transcript;
 use super::{Declared, Incoming, Named, Protocol};
-use crate::auth::Bearer;
+use crate::auth::{Bearer, Party};
 
 /// The most requests of one connection that are worked on at once.
 const MOST_RUNNING: usize = 256;
@@ -181,7 +181,11 @@ impl Connection {
                 if let Some(opened) = &mut self.state().opened
                     && !std::mem::replace(&mut opened.is_told, true)
                 {
-                    return Reply::Stream(self.server.unasked(&opened.session));
+                    // Nobody is answered who sends a notification.
+                    let unasked = self.server.unasked(&opened.session, &Party::Local, None);
+                    if let Ok(Some(events)) = unasked {
+                        return Reply::Stream(events);
+                    }
                 }
             }
             _ => {}

@@ -78,12 +78,8 @@ impl Protocol {
             ("initialize", Era::Legacy(_)) => self.initialize(request, &context),
             ("ping", Era::Legacy(_)) => Ok(Answer::result(request.id, &serde_json::Map::new())),
             ("logging/setLevel", Era::Legacy(_)) => logging::set_level(request, &context.era),
-            ("resources/subscribe", Era::Legacy(legacy)) => {
-                Self::subscribe(request, legacy.session.as_ref(), true)
-            }
-            ("resources/unsubscribe", Era::Legacy(legacy)) => {
-                Self::subscribe(request, legacy.session.as_ref(), false)
-            }
+            ("resources/subscribe", Era::Legacy(_)) => self.subscribe(request, &context).await,
+            ("resources/unsubscribe", Era::Legacy(_)) => Self::unsubscribe(request, &context),
             (other, era) => Err(era.no_such_method(other)),
         };
         answer.map(Taken::Answered)

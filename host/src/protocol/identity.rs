@@ -56,7 +56,8 @@ pub(super) fn seeking(denied: Denied, request: &Request<'_>, catalog: &Catalog) 
         "prompts/get" => named(params.name)
             .and_then(|name| catalog.prompt(&name).ok())
             .map(|prompt| &prompt.function),
-        "resources/read" => named(params.uri)
+        "resources/read" | "resources/subscribe" => Params::text(params.uri, "uri")
+            .ok()
             .and_then(|uri| catalog.resource(&uri).ok())
             .map(|read| &read.resource.function),
         _ => None,

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::dispatch::Context;
+use super::json::object;
 use super::message::{Params, Request};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
@@ -24,14 +25,23 @@ pub(super) fn server_info() -> Value {
     })
 }
 
-fn capabilities() -> Value {
-    json!({
-        "tools": { "listChanged": true },
-        "prompts": { "listChanged": true },
-        "resources": { "listChanged": true, "subscribe": true },
-        "completions": {},
-        "logging": {},
-    })
+/// The extension by which tools have user interfaces (MCP Apps).
+const APPS: &str = "io.modelcontextprotocol/ui";
+
+/// What this server can do, as a revision knows it.
+fn capabilities(revision: Revision) -> Value {
+    let extensions = revision.has_extensions().then(|| json!({ APPS: {} }));
+    object([
+        ("tools", Some(json!({ "listChanged": true }))),
+        ("prompts", Some(json!({ "listChanged": true }))),
+        (
+            "resources",
+            Some(json!({ "listChanged": true, "subscribe": true })),
+        ),
+        ("completions", Some(json!({}))),
+        ("logging", Some(json!({}))),
+        ("extensions", extensions),
+    ])
 }
 
 /// `server/discover` (MCP 2026-07-28). Earlier revisions do not have it: a client that may speak this
@@ -42,7 +52,7 @@ pub(super) fn discover(request: &Request<'_>) -> Answer {
         &json!({
             "resultType": "complete",
             "supportedVersions": Revision::ALL.map(Revision::name),
-            "capabilities": capabilities(),
+            "capabilities": capabilities(Revision::V2026July),
             "ttlMs": DISCOVERY_TTL_MS,
             "cacheScope": "public",
             "_meta": { SERVER_INFO_KEY: server_info() },
@@ -71,18 +81,19 @@ impl Protocol {
             revision,
             able,
             context.caller.as_deref(),
+            &context.party(),
             self.changes.listen(),
-        );
+        )?;
         let answer = Answer::result(
             request.id,
             &json!({
                 "protocolVersion": revision.name(),
-                "capabilities": capabilities(),
+                "capabilities": capabilities(revision),
                 "serverInfo": server_info(),
             }),
         );
         Ok(Answer {
-            session: session.map(|session| session.id.to_string()),
+            session: Some(session.id.to_string()),
             ..answer
         })
     }

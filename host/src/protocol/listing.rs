@@ -266,6 +266,12 @@ pub(super) struct ListedIcon<'a> {
     sizes: &'a [String],
 }
 
+/// What else a client should know, for revisions that have a place for it.
+pub(super) fn meta(function: &Function, revision: Revision) -> Option<&Map<String, Value>> {
+    let meta = function.meta.as_ref();
+    meta.filter(|_| revision.has_structured_content())
+}
+
 /// The pictures, for revisions that know them.
 pub(super) fn icons(icons: &[Icon], revision: Revision) -> Vec<ListedIcon<'_>> {
     icons

@@ -9,7 +9,9 @@ use futures_util::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
+use super::Protocol;
 use super::changes::Changes;
 use super::dispatch::Context;
 use super::exchange::Outlet;
@@ -42,6 +44,8 @@ pub(super) struct Peer {
     catalog: Arc<Catalog>,
     /// The service whose function is called.
     service: Arc<str>,
+    /// Becomes true when the host is about to stop.
+    closing: watch::Receiver<bool>,
 }
 
 /// Where to the client wants to be told how far its request is.
@@ -100,7 +104,7 @@ impl Peer {
         request: &Request<'_>,
         context: &Context<'_>,
         known: Option<State>,
-        changes: &Arc<Changes>,
+        server: &Protocol,
         service: &Arc<str>,
     ) -> Result<Self, Error> {
         let outlet = &context.origin.outlet;
@@ -136,9 +140,10 @@ impl Peer {
             level,
             progress: progress(request),
             way,
-            changes: Arc::clone(changes),
+            changes: Arc::clone(&server.changes),
             catalog: Arc::clone(&context.catalog),
             service: Arc::clone(service),
+            closing: server.closing.clone(),
         })
     }
 
@@ -197,6 +202,10 @@ fn progress(request: &Request<'_>) -> Option<Progress> {
 impl Client for Peer {
     fn capabilities(&self) -> Capability {
         self.capabilities
+    }
+
+    fn cancelled(&self) -> bool {
+        *self.closing.borrow()
     }
 
     fn progress(&self, done: f64, total: Option<f64>, message: Option<String>) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::dispatch::{Context, Taken};
-use super::listing::{List, ListedIcon, icons};
+use super::listing::{List, ListedIcon, icons, meta};
 use super::message::{Params, Request};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
@@ -28,11 +28,15 @@ pub(super) struct Listed<'a> {
     arguments: Vec<ListedArgument<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     icons: Vec<ListedIcon<'a>>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a Map<String, Value>>,
 }
 
 #[derive(Serialize)]
 struct ListedArgument<'a> {
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     required: bool,
@@ -43,6 +47,7 @@ pub(super) fn listed<'a>(name: &'a str, prompt: &'a Prompt, revision: Revision) 
     let function = &prompt.function;
     let arguments = prompt.arguments().map(|argument| ListedArgument {
         name: argument.name,
+        title: argument.title.filter(|_| revision.has_structured_content()),
         description: argument.description,
         required: argument.required,
     });
@@ -55,6 +60,7 @@ pub(super) fn listed<'a>(name: &'a str, prompt: &'a Prompt, revision: Revision) 
         description: function.description.as_deref(),
         arguments: arguments.collect(),
         icons: icons(&function.icons, revision),
+        meta: meta(function, revision),
     }
 }
 

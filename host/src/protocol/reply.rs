@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::places::Full;
 use crate::auth::{Class, Denied};
 
 /// What a transport sends back.
@@ -189,13 +190,14 @@ impl Error {
         )
     }
 
-    /// There are as many streams as there may be.
-    pub(super) fn busy_streams() -> Self {
-        Self::new(
-            -32603,
-            Kind::Done,
-            "there are as many open streams as there may be; try again later",
-        )
+    /// No stream of what changes can be opened.
+    pub(super) fn busy_streams(full: Full) -> Self {
+        Self::busy(&full.of("open streams of what changes", "close one"))
+    }
+
+    /// No session can be opened.
+    pub(super) fn busy_sessions(full: Full) -> Self {
+        Self::busy(&full.of("sessions", "end one with DELETE"))
     }
 
     /// There is no such resource.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::dispatch::{Context, Taken};
-use super::listing::{List, ListedIcon, icons};
+use super::listing::{List, ListedIcon, icons, meta};
 use super::message::{Params, Request};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
@@ -34,12 +34,19 @@ pub(super) struct Listed<'a> {
     mime_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     icons: Vec<ListedIcon<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<Value>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a Map<String, Value>>,
 }
 
 /// A resource as a revision knows it.
 pub(super) fn listed<'a>(uri: &'a str, resource: &'a Resource, revision: Revision) -> Listed<'a> {
     Listed {
         uri: Some(uri),
+        size: resource.held.size,
         ..nowhere(resource, revision)
     }
 }
@@ -67,8 +74,11 @@ fn nowhere(resource: &Resource, revision: Revision) -> Listed<'_> {
             .as_deref()
             .filter(|_| revision.has_structured_content()),
         description: function.description.as_deref(),
-        mime_type: resource.mime_type.as_deref(),
+        mime_type: resource.held.mime_type.as_deref(),
         icons: icons(&function.icons, revision),
+        size: None,
+        annotations: blocks::annotations(&resource.held.annotations, revision),
+        meta: meta(function, revision),
     }
 }
 
@@ -148,7 +158,9 @@ fn written(
     let contents: Vec<Value> = documents
         .into_iter()
         .map(|document| {
-            let mime_type = document.mime_type.or_else(|| resource.mime_type.clone());
+            let mime_type = document
+                .mime_type
+                .or_else(|| resource.held.mime_type.clone());
             let uri = document.uri.unwrap_or_else(|| uri.to_owned());
             let mut written = blocks::resource(uri, mime_type, document.body);
             let meta = document

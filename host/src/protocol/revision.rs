@@ -76,6 +76,11 @@ impl Revision {
         self >= Self::V2025June
     }
 
+    /// Whether both ends say which extensions they know.
+    pub fn has_extensions(self) -> bool {
+        self >= Self::V2026July
+    }
+
     /// Whether tools have icons.
     pub fn has_icons(self) -> bool {
         self >= Self::V2025November

@@ -81,7 +81,7 @@ impl Protocol {
     ) -> Result<Call, Error> {
         let binding = binding(request, subject, context);
         let known = self.known(request, binding.as_ref())?;
-        let peer = Peer::of(request, context, known, &self.changes, &function.service)?;
+        let peer = Peer::of(request, context, known, self, &function.service)?;
         Ok(Call {
             id: request.id.to_owned(),
             revision: context.era.revision(),

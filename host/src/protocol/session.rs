@@ -4,25 +4,28 @@
 //! A session is found by its id, which proves nothing: what is done in it is done for the caller whose
 //! token comes with the request, and a session that was opened by one caller serves no other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, oneshot};
 
 use super::changes::Listener;
-use super::exchange::{Events, Exchange, First, Reply, while_read};
+use super::exchange::{Event, Events, Exchange, First, Reply, while_read};
 use super::message::Response;
+use super::places::{Bounds, Full, Place, Places};
 use super::reply::{Answer, Error};
 use super::revision::Revision;
-use super::transcript::Transcript;
-use crate::auth::Principal;
+use super::transcript::{Reading, Transcript};
+use crate::auth::{Party, Principal};
 use crate::sandbox::client::{Capability, Level};
 
 /// The most streams of one session that can be read again.
@@ -50,11 +53,14 @@ const LONGEST_ID: usize = 64;
 /// How often sessions are looked through for those that nobody uses any more.
 const SWEEP: Duration = Duration::from_mins(1);
 
+/// The least time from one such look to the next, where there is no place for another.
+const SWEEP_FULL: Duration = Duration::from_millis(100);
+
 /// How many sessions there may be, and how long one is kept that nobody uses.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {
-    /// The most sessions; a client that comes after is served without one.
-    pub most: usize,
+    /// The most sessions; a client that comes after is told to try again.
+    pub most: Bounds,
     /// How long a session is kept without a request or an open stream.
     pub idle: Duration,
 }
@@ -62,6 +68,7 @@ pub struct SessionLimits {
 /// All sessions.
 pub(super) struct Sessions {
     limits: SessionLimits,
+    places: Places,
     open: Mutex<Open>,
     /// Room for streams that have ended.
     room: Arc<Semaphore>,
@@ -70,6 +77,25 @@ pub(super) struct Sessions {
 struct Open {
     sessions: HashMap<Arc<str>, Arc<Session>>,
     swept: Instant,
+}
+
+impl Open {
+    /// Ends what nobody has used for so long, if the last look is so long ago.
+    fn sweep(&mut self, pause: Duration, idle: Duration) -> bool {
+        let now = Instant::now();
+        let is_due = now.saturating_duration_since(self.swept) >= pause;
+        if is_due {
+            self.swept = now;
+            self.sessions.retain(|_, session| {
+                let stays = !session.is_idle(now, idle);
+                if !stays {
+                    session.end();
+                }
+                stays
+            });
+        }
+        is_due
+    }
 }
 
 /// One client that opened with `initialize`.
@@ -84,20 +110,29 @@ pub(super) struct Session {
     next_request: AtomicU64,
     next_stream: AtomicU64,
     room: Arc<Semaphore>,
-    /// The number of the stream for what is said unasked; a newer one takes over.
-    stream: watch::Sender<u64>,
-    /// What such a stream tells, one at a time. It stays from one to the next, so that what changes
+    /// What is said unasked, to one stream after another.
+    pub(super) unasked: Arc<Transcript>,
+    /// What is said there, by one at a time. It stays from one stream to the next, so that what changes
     /// between them is told by the next.
     pub(super) listener: AsyncMutex<Listener>,
+    /// Whether the client has missed something that is not known any more.
+    pub(super) has_missed: AtomicBool,
 }
+
+/// Resources that are watched, each with the caller for whom.
+pub(super) type Watched = BTreeMap<String, Option<Arc<Principal>>>;
 
 struct State {
     /// It is not found any more, and nothing begins in it.
     ended: bool,
+    /// Its own, until it ends.
+    place: Option<Place>,
     used: Instant,
     streams: usize,
+    /// That of the stream for what is said unasked, while there is one.
+    stream_place: Weak<Place>,
     level: Level,
-    subscriptions: BTreeSet<String>,
+    subscriptions: Watched,
     pending: HashMap<u64, oneshot::Sender<Result<Value, Value>>>,
     /// How to stop the work on each request, by its id, as the client wrote it.
     running: HashMap<Box<str>, Arc<Notify>>,
@@ -114,6 +149,7 @@ impl Sessions {
     pub(super) fn new(limits: SessionLimits) -> Self {
         Self {
             limits,
+            places: Places::new(limits.most),
             open: Mutex::new(Open {
                 sessions: HashMap::new(),
                 swept: Instant::now(),
@@ -127,17 +163,34 @@ impl Sessions {
         lock(&self.open).sessions.len()
     }
 
-    /// Opens a session; none when there are as many as there may be, or no id could be drawn.
+    /// Opens a session.
     pub(super) fn open(
         &self,
         revision: Revision,
         capabilities: Capability,
         caller: Option<&Principal>,
+        party: &Party,
         listener: Listener,
-    ) -> Option<Arc<Session>> {
+    ) -> Result<Arc<Session>, Error> {
         let mut bytes = [0; 24];
-        rand::fill(&mut bytes).ok()?;
+        rand::fill(&mut bytes)
+            .map_err(|_no_random| Error::internal("no id could be drawn for a session"))?;
         let id: Arc<str> = URL_SAFE_NO_PAD.encode(bytes).into();
+        let mut open = lock(&self.open);
+        let place = match self.places.take(party) {
+            Ok(place) => {
+                open.sweep(SWEEP, self.limits.idle);
+                place
+            }
+            // What nobody uses makes room, and nothing else does.
+            Err(full) if open.sweep(SWEEP_FULL, self.limits.idle) => {
+                self.places.take(party).map_err(|_still| {
+                    tracing::warn!(sessions = open.sessions.len(), "a session was refused");
+                    Error::busy_sessions(full)
+                })?
+            }
+            Err(full) => return Err(Error::busy_sessions(full)),
+        };
         let session = Arc::new(Session {
             id: Arc::clone(&id),
             revision,
@@ -145,10 +198,12 @@ impl Sessions {
             owner: OnceLock::new(),
             state: Mutex::new(State {
                 ended: false,
+                place: Some(place),
                 used: Instant::now(),
                 streams: 0,
+                stream_place: Weak::new(),
                 level: Level::Info,
-                subscriptions: BTreeSet::new(),
+                subscriptions: Watched::new(),
                 pending: HashMap::new(),
                 running: HashMap::new(),
                 streams_kept: BTreeMap::new(),
@@ -156,34 +211,15 @@ impl Sessions {
             next_request: AtomicU64::new(1),
             next_stream: AtomicU64::new(1),
             room: Arc::clone(&self.room),
-            stream: watch::Sender::new(0),
+            unasked: Arc::new(Transcript::unasked()),
             listener: AsyncMutex::new(listener),
+            has_missed: AtomicBool::new(false),
         });
         if let Some(caller) = caller {
             session.admit(Some(caller));
         }
-        let mut open = lock(&self.open);
-        let now = Instant::now();
-        if now.duration_since(open.swept) >= SWEEP || open.sessions.len() >= self.limits.most {
-            open.swept = now;
-            let idle = self.limits.idle;
-            open.sessions.retain(|_, session| {
-                let stays = !session.is_idle(now, idle);
-                if !stays {
-                    session.end();
-                }
-                stays
-            });
-        }
-        if open.sessions.len() >= self.limits.most {
-            tracing::warn!(
-                sessions = open.sessions.len(),
-                "there are as many sessions as there may be; clients are served without one"
-            );
-            return None;
-        }
         open.sessions.insert(id, Arc::clone(&session));
-        Some(session)
+        Ok(session)
     }
 
     /// Finds a session, and notes that it is in use.
@@ -222,6 +258,7 @@ impl Session {
     fn end(&self) {
         let mut state = lock(&self.state);
         state.ended = true;
+        state.place = None;
         for stop in state.running.values() {
             stop.notify_one();
         }
@@ -230,7 +267,8 @@ impl Session {
             transcript.abandon();
         }
         drop(state);
-        self.take_over();
+        self.unasked.end(None);
+        self.unasked.abandon();
     }
 
     /// Whether a request in this session may come from this caller. The first caller with a token
@@ -251,17 +289,18 @@ impl Session {
         lock(&self.state).level = level;
     }
 
-    /// Watches a resource. False if that is one too many.
-    pub(super) fn subscribe(&self, uri: &str) -> bool {
+    /// Watches a resource, for the caller who may read it. False if that is one too many.
+    pub(super) fn subscribe(&self, uri: &str, caller: Option<Arc<Principal>>) -> bool {
         let subscriptions = &mut lock(&self.state).subscriptions;
-        if subscriptions.contains(uri) {
+        if let Some(of) = subscriptions.get_mut(uri) {
+            *of = caller;
             return true;
         }
-        let bytes: usize = subscriptions.iter().map(String::len).sum();
+        let bytes: usize = subscriptions.keys().map(String::len).sum();
         let fits = subscriptions.len() < MOST_SUBSCRIPTIONS
             && bytes.saturating_add(uri.len()) <= MOST_WATCHED;
         if fits {
-            subscriptions.insert(uri.to_owned());
+            subscriptions.insert(uri.to_owned(), caller);
         }
         fits
     }
@@ -271,7 +310,7 @@ impl Session {
     }
 
     /// What it watches.
-    pub(super) fn subscriptions(&self) -> BTreeSet<String> {
+    pub(super) fn subscriptions(&self) -> Watched {
         lock(&self.state).subscriptions.clone()
     }
 
@@ -420,28 +459,50 @@ impl Session {
         while_read(events, InUse::of(self))
     }
 
-    /// Opens the stream for what is said unasked. What is returned ends when a newer one takes over, or
-    /// the session ends.
-    pub(super) fn listen(&self) -> impl Future<Output = ()> + use<> {
-        let state = lock(&self.state);
-        let ended = state.ended;
-        let this = self.take_over();
-        let mut newest = self.stream.subscribe();
-        drop(state);
-        async move {
-            // The session itself may be gone, which means the same.
-            let _gone = newest.wait_for(|newest| ended || *newest != this).await;
+    /// The place of the stream for what is said unasked.
+    pub(super) fn stream_place(
+        &self,
+        take: impl FnOnce() -> Result<Place, Full>,
+    ) -> Result<Arc<Place>, Full> {
+        let held = &mut lock(&self.state).stream_place;
+        if let Some(place) = held.upgrade() {
+            return Ok(place);
         }
+        let place = Arc::new(take()?);
+        *held = Arc::downgrade(&place);
+        Ok(place)
     }
 
-    fn take_over(&self) -> u64 {
-        let mut number = 0;
-        self.stream.send_modify(|stream| {
-            *stream = stream.saturating_add(1);
-            number = *stream;
-        });
-        number
+    /// Opens the stream for what is said unasked, after an event or after what was read last. It takes over
+    /// from the one before. None if there is no such event.
+    pub(super) fn read_unasked(self: &Arc<Self>, after: Option<u64>) -> Option<Reading> {
+        if let Some(after) = after {
+            if !self.unasked.can_go_on(after) {
+                return None;
+            }
+            if !self.unasked.is_whole(after) {
+                self.has_missed.store(true, Ordering::Release);
+            }
+        }
+        let mut reading = self.unasked.read_on(after, |next| Some(id(UNASKED, next)));
+        if self.revision.polls() {
+            let first = Event {
+                id: Some(id(UNASKED, reading.from)),
+                data: Bytes::new(),
+            };
+            reading.events = stream::iter([first]).chain(reading.events).boxed();
+        }
+        Some(reading)
     }
+}
+
+/// The number of the stream for what is said unasked.
+const UNASKED: u64 = 0;
+
+/// Whether an event is one of what is said unasked; and if so, the number of the one after it.
+pub(super) fn unasked_after(last_event: &str) -> Option<u64> {
+    let (stream, next) = parse_id(last_event)?;
+    (stream == UNASKED).then_some(next)
 }
 
 /// An event's id names its stream and the event that comes after it.

@@ -17,6 +17,9 @@ const ROOM: usize = 128 << 10;
 /// The most bytes that are kept of what was read. The newest message is kept however large it is.
 const KEPT: usize = 128 << 10;
 
+/// The same of what is said unasked, which there is room for as long as there is a session.
+const KEPT_UNASKED: usize = 8 << 10;
+
 /// What a message takes besides its bytes.
 const OVERHEAD: usize = 128;
 
@@ -35,6 +38,8 @@ pub(super) enum Weight {
 pub(super) struct Transcript {
     /// Whether it begins with an event that only says from where to go on.
     primes: bool,
+    /// The most bytes that are kept of what was read.
+    keeps: usize,
     state: watch::Sender<State>,
 }
 
@@ -102,18 +107,24 @@ enum Said {
 impl Transcript {
     /// A stream that one reader reads, and nobody after that one.
     pub(super) fn once() -> Self {
-        Self::new(false, false)
+        Self::new(false, false, KEPT)
     }
 
     /// A stream that can be read again from where a reader stopped. `primes` says whether it begins
     /// with an event that only has an id.
     pub(super) fn lasting(primes: bool) -> Self {
-        Self::new(true, primes)
+        Self::new(true, primes, KEPT)
     }
 
-    fn new(lasts: bool, primes: bool) -> Self {
+    /// A stream without end that one reader after another reads.
+    pub(super) fn unasked() -> Self {
+        Self::new(true, false, KEPT_UNASKED)
+    }
+
+    fn new(lasts: bool, primes: bool, keeps: usize) -> Self {
         Self {
             primes,
+            keeps,
             state: watch::Sender::new(State {
                 entries: VecDeque::new(),
                 next: 0,
@@ -152,6 +163,24 @@ impl Transcript {
     pub(super) fn replace(&self, data: Vec<u8>, token: &Arc<str>) {
         let said = self.try_say(&data.into(), &Weight::Replaced(Arc::clone(token)));
         debug_assert_ne!(said, Said::Waits);
+    }
+
+    /// Says something at once, whatever waits to be read already.
+    pub(super) fn put(&self, data: Vec<u8>) {
+        self.state.send_if_modified(|state| {
+            let is_open = state.phase == Phase::Open;
+            if is_open {
+                state.push(data.into(), Weight::Must);
+            }
+            is_open
+        });
+    }
+
+    /// Waits until all that was said has been read.
+    pub(super) async fn caught_up(&self) {
+        let mut watching = self.state.subscribe();
+        // The sender lives as long as this.
+        let _state = watching.wait_for(|state| state.waiting == 0).await;
     }
 
     fn try_say(&self, data: &Bytes, weight: &Weight) -> Said {
@@ -225,6 +254,28 @@ impl Transcript {
         from <= state.taken && state.phase != Phase::Closed
     }
 
+    /// Whether all that was read from this number on is kept.
+    pub(super) fn is_whole(&self, from: u64) -> bool {
+        let state = self.state.borrow();
+        let kept = state
+            .position(state.taken)
+            .saturating_sub(state.position(from));
+        u64::try_from(kept).is_ok_and(|kept| kept >= state.taken.saturating_sub(from))
+    }
+
+    /// Waits until there is nothing more to say to this reader: another reads, none does, or all has been
+    /// said.
+    pub(super) fn is_over_for(&self, reader: u64) -> impl Future<Output = ()> + use<> {
+        let mut watching = self.state.subscribe();
+        async move {
+            let is_over = |state: &State| {
+                state.reader != reader || !state.is_read || state.phase != Phase::Open
+            };
+            // If all others have dropped it, nobody will read it either.
+            let _dropped = watching.wait_for(is_over).await;
+        }
+    }
+
     /// How many bytes it has.
     pub(super) fn size(&self) -> usize {
         let state = self.state.borrow();
@@ -238,28 +289,50 @@ impl Transcript {
         from: u64,
         name: impl Fn(u64) -> Option<String> + Send + 'static,
     ) -> Events {
-        let mut this = 0;
+        self.read_on(Some(from), name).events
+    }
+
+    /// The same, from a number on or from what nobody has read.
+    pub(super) fn read_on(
+        self: &Arc<Self>,
+        from: Option<u64>,
+        name: impl Fn(u64) -> Option<String> + Send + 'static,
+    ) -> Reading {
+        let (mut this, mut next) = (0, 0);
         self.state.send_modify(|state| {
             state.reader = state.reader.saturating_add(1);
             state.is_read = true;
-            this = state.reader;
+            (this, next) = (state.reader, from.unwrap_or(state.taken));
         });
         let reader = Reader {
             watching: self.state.subscribe(),
             transcript: Arc::clone(self),
             this,
-            next: from,
+            next,
         };
-        stream::unfold((reader, name), |(mut reader, name)| async move {
+        let events = stream::unfold((reader, name), |(mut reader, name)| async move {
             let (next, data) = reader.next().await?;
             let event = Event {
                 id: name(next),
                 data,
             };
             Some((event, (reader, name)))
-        })
-        .boxed()
+        });
+        Reading {
+            reader: this,
+            from: next,
+            events: events.boxed(),
+        }
     }
+}
+
+/// What one reader reads.
+pub(super) struct Reading {
+    /// Which reader it is.
+    pub(super) reader: u64,
+    /// The number that it begins with.
+    pub(super) from: u64,
+    pub(super) events: Events,
 }
 
 impl State {
@@ -324,7 +397,7 @@ impl State {
     }
 
     /// Gives a message to the reader: the first from this number on that there is.
-    fn take(&mut self, from: u64) -> Option<(u64, Bytes)> {
+    fn take(&mut self, from: u64, keeps: usize) -> Option<(u64, Bytes)> {
         let position = self.position(from);
         let entry = self.entries.get(position)?;
         let (next, data, size) = (
@@ -337,7 +410,7 @@ impl State {
             self.waiting = self.waiting.saturating_sub(size);
             if self.lasts {
                 self.kept = self.kept.saturating_add(size);
-                self.forget();
+                self.forget(keeps);
             } else {
                 self.entries.remove(position);
             }
@@ -347,8 +420,8 @@ impl State {
 
     /// Forgets what was read and is more than is kept: what may be lost, and then the oldest. Who read
     /// the newest may not have received it yet.
-    fn forget(&mut self) {
-        while self.kept > KEPT {
+    fn forget(&mut self, keeps: usize) {
+        while self.kept > keeps {
             let read = self.position(self.taken);
             if read <= 1 {
                 return;
@@ -399,7 +472,7 @@ impl Reader {
             let mut taken = None;
             self.transcript.state.send_if_modified(|state| {
                 if state.reader == this {
-                    taken = state.take(from);
+                    taken = state.take(from, self.transcript.keeps);
                 }
                 taken.is_some()
             });
@@ -548,6 +621,47 @@ mod tests {
         transcript.abandon();
         assert_eq!(closed.now_or_never(), Some(()));
         assert!(!transcript.can_go_on(0));
+    }
+
+    #[test]
+    fn what_is_said_unasked_goes_on_where_it_was_read_and_what_is_forgotten_is_known() {
+        let transcript = Arc::new(Transcript::unasked());
+        let first = transcript.read_on(None, |_| None);
+        assert_eq!((first.from, transcript.is_whole(0)), (0, true));
+        let over = transcript.is_over_for(first.reader);
+        let mut over = std::pin::pin!(over);
+        let mut events = first.events;
+        for number in 0..3 {
+            transcript.put(of(number));
+        }
+        assert_eq!(transcript.caught_up().now_or_never(), None);
+        let _read = events.next().now_or_never().unwrap().unwrap();
+        assert_eq!(over.as_mut().now_or_never(), None);
+        // One that takes over has what the one before has not read; one that says where it stopped has that.
+        let second = transcript.read_on(None, |_| None);
+        assert_eq!(over.now_or_never(), Some(()));
+        assert_eq!(events.next().now_or_never(), Some(None));
+        assert_eq!(second.from, 1);
+        let lengths = async |reading: Reading| {
+            let events = reading.events.take(2);
+            let lengths: Vec<usize> = events.map(|event| event.data.len()).collect().await;
+            lengths
+        };
+        assert_eq!(lengths(second).now_or_never().unwrap(), [1, 2]);
+        assert_eq!(transcript.caught_up().now_or_never(), Some(()));
+        let third = transcript.read_on(Some(0), |_| None);
+        assert_eq!(lengths(third).now_or_never().unwrap(), [0, 1]);
+        assert!(transcript.is_whole(0) && transcript.is_whole(3));
+
+        let mut reading = transcript.read_on(None, |_| None);
+        for _ in 0..100 {
+            transcript.put(of(100));
+            let _read = reading.events.next().now_or_never().unwrap().unwrap();
+        }
+        assert!(transcript.size() <= KEPT_UNASKED);
+        assert!(!transcript.is_whole(0) && transcript.is_whole(103));
+        transcript.end(None);
+        assert_eq!(reading.events.next().now_or_never(), Some(None));
     }
 
     #[test]

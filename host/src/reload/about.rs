@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use wit_parser::Function;
 
 use super::offers::{Purpose, Role};
 use super::tags::{Doc, Tag, first_word, is_rule};
 use crate::catalog::{Address, Annotations, Icon, InvalidAddress, fit};
+use crate::value::content::Role as Reader;
 use crate::value::{Signature, is_key, is_media_type};
 
 /// The media type of a user interface (MCP Apps).
@@ -18,6 +20,8 @@ const APP: &str = "text/html;profile=mcp-app";
 pub(super) struct About {
     doc: Doc,
     parameters: HashMap<String, Parameter>,
+    /// Short names of parameters, for people.
+    titles: HashMap<String, String>,
     mistakes: Vec<String>,
 }
 
@@ -40,9 +44,11 @@ impl About {
             .iter()
             .map(|param| (param.name.clone(), Parameter::default()))
             .collect();
+        let mut titles = HashMap::new();
         for tag in &doc.tags {
             let is_param = tag.name == "param";
-            if !is_param && !is_rule(&tag.name) {
+            let is_title = tag.name == "param-title";
+            if !is_param && !is_title && !is_rule(&tag.name) {
                 continue;
             }
             let (subject, rest) = first_word(&tag.value);
@@ -53,6 +59,14 @@ impl About {
                 ));
                 continue;
             };
+            if is_title {
+                if rest.is_empty() {
+                    mistakes.push(format!("`@param-title {subject}` says nothing"));
+                } else {
+                    titles.insert(subject.to_owned(), rest.to_owned());
+                }
+                continue;
+            }
             if !is_param {
                 parameter.rules.push((tag.name.clone(), rest.to_owned()));
                 continue;
@@ -76,6 +90,7 @@ impl About {
         Self {
             doc,
             parameters,
+            titles,
             mistakes,
         }
     }
@@ -145,7 +160,24 @@ impl About {
             mime_type: mime_type.or(is_app.then_some(APP)).map(str::to_owned),
             address,
             fallback,
+            size: self.doc.tag("size").and_then(|size| size.parse().ok()),
+            audience: self
+                .doc
+                .tag("audience")
+                .and_then(audience)
+                .unwrap_or_default(),
+            priority: self.doc.tag("priority").and_then(priority),
         })
+    }
+
+    /// The short names of the parameters, by their names in WIT.
+    pub(super) fn param_titles(&mut self) -> HashMap<String, String> {
+        std::mem::take(&mut self.titles)
+    }
+
+    /// `@meta {…}`
+    pub(super) fn meta(&self) -> Option<Map<String, Value>> {
+        self.doc.tag("meta").and_then(|text| meta(text).ok())
     }
 
     /// `@completes prompt/argument`, as often as wanted.
@@ -217,7 +249,12 @@ fn mistake(tag: &Tag, role: Role) -> Option<String> {
             (&[Role::Tool], "tools")
         }
         "mime" => (&[Role::Tool, Role::Resource], "tools and resources"),
-        "uri" => (&[Role::Resource], "resources"),
+        "uri" | "size" | "audience" | "priority" => (&[Role::Resource], "resources"),
+        "param-title" => (&[Role::Prompt], "prompts"),
+        "meta" => (
+            &[Role::Tool, Role::Prompt, Role::Resource],
+            "tools, prompts and resources",
+        ),
         "completes" => (&[Role::Completer], "functions that return `list<string>`"),
         _ => (
             &[Role::Tool, Role::Prompt, Role::Resource, Role::Completer],
@@ -246,9 +283,40 @@ fn mistake(tag: &Tag, role: Role) -> Option<String> {
                 "`@icon` takes an `https:` or `data:` address, a media type and sizes; got `{value}`"
             )
         }),
+        "size" => (value.parse::<u64>().is_err())
+            .then(|| format!("`@size` takes a number of bytes; got `{value}`")),
+        "audience" => audience(value)
+            .is_none()
+            .then(|| format!("`@audience` takes `user`, `assistant` or both; got `{value}`")),
+        "priority" => priority(value)
+            .is_none()
+            .then(|| format!("`@priority` takes a number from 0 to 1; got `{value}`")),
+        "meta" => meta(value)
+            .err()
+            .map(|cause| format!("`@meta` takes a JSON object: {cause}")),
         "ui" => (!is_ui(value)).then(|| format!("`@ui` takes a `ui://` address; got `{value}`")),
         _ => None,
     }
+}
+
+/// `user`, `assistant`, or both.
+fn audience(text: &str) -> Option<Vec<Reader>> {
+    let readers = text.split_whitespace().map(|word| match word {
+        "user" => Some(Reader::User),
+        "assistant" => Some(Reader::Assistant),
+        _ => None,
+    });
+    let readers: Vec<Reader> = readers.collect::<Option<_>>()?;
+    (!readers.is_empty()).then_some(readers)
+}
+
+fn priority(text: &str) -> Option<f64> {
+    let priority = text.parse().ok()?;
+    (0.0..=1.0).contains(&priority).then_some(priority)
+}
+
+fn meta(text: &str) -> serde_json::Result<Map<String, Value>> {
+    serde_json::from_str(text)
 }
 
 fn icon(text: &str) -> Option<Icon> {

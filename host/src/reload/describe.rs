@@ -399,7 +399,9 @@ impl Reader<'_> {
                 annotations: about.annotations(),
                 ui: about.ui().map(str::to_owned),
             },
-            Role::Prompt => Purpose::Prompt,
+            Role::Prompt => Purpose::Prompt {
+                titles: about.param_titles(),
+            },
             Role::Resource => about.resource(self.service, &address, &signature)?,
             Role::Completer => Purpose::Completer(about.targets()),
         };
@@ -415,6 +417,7 @@ impl Reader<'_> {
             title: about.title().map(str::to_owned),
             description: about.description(),
             icons: about.icons(),
+            meta: about.meta(),
             access: match identity {
                 None => Access::Public,
                 Some(identity) if identity.optional => Access::Optional,

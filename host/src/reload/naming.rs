@@ -88,7 +88,7 @@ impl Listed {
     fn of(purpose: &Purpose) -> Option<Self> {
         match purpose {
             Purpose::Tool { .. } => Some(Self::Tools),
-            Purpose::Prompt => Some(Self::Prompts),
+            Purpose::Prompt { .. } => Some(Self::Prompts),
             Purpose::Resource { .. } => Some(Self::Resources),
             Purpose::Completer(_) => None,
         }

@@ -1,13 +1,15 @@
 //! What the functions of a component are to callers: tools, prompts, resources, or what completes
 //! the arguments of one of these.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::notes::Notes;
 use crate::auth::Access;
-use crate::catalog::{Address, Annotations, Completers, Function, Prompt, Resource, Tool};
+use crate::catalog::{self, Address, Completers, Function, Held, Prompt, Resource, Tool};
 use crate::value::NameCase;
+use crate::value::content::{Annotations, Role as Reader};
 
 /// What a function is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +42,24 @@ pub(super) struct Offer {
 /// The role of a function, with what goes with it.
 pub(super) enum Purpose {
     Tool {
-        annotations: Annotations,
+        annotations: catalog::Annotations,
         ui: Option<String>,
     },
-    Prompt,
+    Prompt {
+        /// Short names of its parameters, by their names in WIT.
+        titles: HashMap<String, String>,
+    },
     Resource {
         /// Where its author wants it.
         address: Option<Address>,
         fallback: Address,
         mime_type: Option<String>,
+        /// In bytes.
+        size: Option<u64>,
+        /// Whom it is meant for; nobody named means everybody.
+        audience: Vec<Reader>,
+        /// How much it matters, from 0 to 1.
+        priority: Option<f64>,
     },
     /// What it completes, each `prompt/argument`.
     Completer(Vec<String>),
@@ -73,7 +84,7 @@ impl Offer {
     /// The parameter that an author means, if arguments of this function are completed at all.
     fn argument(&self, name: &str) -> Option<&str> {
         match self.purpose {
-            Purpose::Prompt | Purpose::Resource { .. } => {}
+            Purpose::Prompt { .. } | Purpose::Resource { .. } => {}
             Purpose::Tool { .. } | Purpose::Completer(_) => return None,
         }
         let param = self.function.signature.params().get(name)?;
@@ -98,7 +109,7 @@ impl Offers {
         for offer in found {
             match offer.purpose {
                 Purpose::Completer(targets) => completing.push((Arc::new(offer.function), targets)),
-                Purpose::Tool { .. } | Purpose::Prompt | Purpose::Resource { .. } => {
+                Purpose::Tool { .. } | Purpose::Prompt { .. } | Purpose::Resource { .. } => {
                     served.push((offer, Completers::default()));
                 }
             }
@@ -124,18 +135,30 @@ impl Offers {
                     let tool = Tool::new(function, annotations, ui);
                     offers.tools.push(Arc::new(tool));
                 }
-                Purpose::Prompt => {
-                    let prompt = Prompt::new(function, completers);
+                Purpose::Prompt { titles } => {
+                    let prompt = Prompt::new(function, completers, titles);
                     offers.prompts.push(Arc::new(prompt));
                 }
                 Purpose::Resource {
                     address,
                     fallback,
                     mime_type,
+                    size,
+                    audience,
+                    priority,
                 } => {
+                    let annotations = Annotations {
+                        audience,
+                        priority,
+                        last_modified: None,
+                    };
+                    let held = Held {
+                        mime_type,
+                        size,
+                        annotations,
+                    };
                     let address = address.unwrap_or_else(|| fallback.clone());
-                    let resource =
-                        Resource::new(function, address, fallback, mime_type, completers);
+                    let resource = Resource::new(function, address, fallback, held, completers);
                     offers.resources.push(Arc::new(resource));
                 }
                 Purpose::Completer(_) => {}

@@ -35,7 +35,7 @@ pub(super) enum About {
 }
 
 /// The tags that are no rules.
-const TAGS: [&str; 18] = [
+const TAGS: [&str; 23] = [
     "title",
     "name",
     "readonly",
@@ -43,6 +43,11 @@ const TAGS: [&str; 18] = [
     "idempotent",
     "open-world",
     "param",
+    "param-title",
+    "size",
+    "audience",
+    "priority",
+    "meta",
     "uri",
     "mime",
     "scope",
@@ -148,7 +153,7 @@ impl Doc {
 impl Tag {
     /// What the tag is about: two of one key say the same thing twice.
     fn key(&self, about: About) -> (&str, &str) {
-        let has_subject = self.name == "param" || is_rule(&self.name);
+        let has_subject = self.name.starts_with("param") || is_rule(&self.name);
         let subject = match about {
             About::Function if has_subject => first_word(&self.value).0,
             About::Function | About::Item => "",

@@ -15,6 +15,9 @@ pub trait Client: Send + Sync {
     /// What the client can be asked for.
     fn capabilities(&self) -> Capability;
 
+    /// Whether the call should come to its end, if its guest wants to end it by itself.
+    fn cancelled(&self) -> bool;
+
     /// How far the call is. The numbers are finite. What comes next stands for what came before.
     fn progress(&self, done: f64, total: Option<f64>, message: Option<String>);
 

@@ -27,6 +27,8 @@ pub struct Block {
     pub part: Part,
     /// How a client should treat it, where that is said.
     pub annotations: Option<Annotations>,
+    /// What else a client should know, its `_meta`.
+    pub meta: Option<Map<String, Value>>,
 }
 
 /// What one part is.
@@ -198,7 +200,7 @@ fn annotated() -> String {
     let content = content();
     format!(
         "record{{part:{content},annotations:record{{audience:list<{ROLE}>,priority:option<f64>,\
-         last-modified:option<string>}}}}"
+         last-modified:option<string>}},meta:option<string>}}"
     )
 }
 
@@ -246,10 +248,12 @@ fn structure(kind: &Kind) -> String {
 
 /// Reads `content`, `annotated`, or a list of one of them.
 pub(super) fn blocks(value: Val) -> Result<Vec<Block>, NotEncoded> {
+    let mut room = LONGEST_META;
     if let Val::List(items) = value {
-        return items.into_iter().map(block).collect();
+        let blocks = items.into_iter().map(|item| block(item, &mut room));
+        return blocks.collect();
     }
-    Ok(vec![block(value)?])
+    Ok(vec![block(value, &mut room)?])
 }
 
 /// Reads a `prompt`: its description and its messages.
@@ -259,7 +263,11 @@ pub(super) fn prompt(value: Val) -> Result<(Option<String>, Vec<Message>), NotEn
         let [role, content] = fields(value)?;
         Ok(Message {
             role: speaker(role)?,
-            content: block(content)?,
+            content: Block {
+                part: part(content)?,
+                annotations: None,
+                meta: None,
+            },
         })
     };
     let messages = list(messages)?.into_iter().map(message);
@@ -269,7 +277,7 @@ pub(super) fn prompt(value: Val) -> Result<(Option<String>, Vec<Message>), NotEn
     ))
 }
 
-/// How long the `meta` of all documents of one answer may be, in bytes: it is read to a tree, which takes
+/// How long the `meta` of all documents or parts of one answer may be, in bytes: it is read to a tree, which takes
 /// many times more.
 const LONGEST_META: usize = 256 << 10;
 
@@ -295,14 +303,15 @@ pub(super) fn texts(value: Val) -> Result<Vec<String>, NotEncoded> {
     list(value)?.into_iter().map(text).collect()
 }
 
-fn block(value: Val) -> Result<Block, NotEncoded> {
+fn block(value: Val, room: &mut usize) -> Result<Block, NotEncoded> {
     let Val::Record(_) = value else {
         return Ok(Block {
             part: part(value)?,
             annotations: None,
+            meta: None,
         });
     };
-    let [content, annotations] = fields(value)?;
+    let [content, annotations, meta] = fields(value)?;
     let [audience, priority, last_modified] = fields(annotations)?;
     Ok(Block {
         part: part(content)?,
@@ -314,6 +323,7 @@ fn block(value: Val) -> Result<Block, NotEncoded> {
             priority: option(priority, |value| weight(&value))?,
             last_modified: option(last_modified, text)?,
         }),
+        meta: option(meta, |meta| object(meta, room))?,
     })
 }
 
@@ -449,6 +459,10 @@ fn fields<const N: usize>(value: Val) -> Result<[Val; N], NotEncoded> {
 impl Block {
     /// The bytes of its texts.
     pub(super) fn size(&self) -> usize {
+        size_of(self.meta.as_ref()).saturating_add(self.size_of_part())
+    }
+
+    fn size_of_part(&self) -> usize {
         match &self.part {
             Part::Text(text) => text.len(),
             Part::Image(media) | Part::Audio(media) => all([&media.data, &media.mime_type]),
@@ -478,10 +492,17 @@ impl Block {
 impl Document {
     /// The bytes of its texts.
     pub(super) fn size(&self) -> usize {
-        let meta = (self.meta.as_ref()).and_then(|meta| serde_json::to_string(meta).ok());
-        let texts = [&self.uri, &self.mime_type, &meta];
-        all(texts.into_iter().flatten()).saturating_add(self.body.as_text().len())
+        let texts = [&self.uri, &self.mime_type];
+        all(texts.into_iter().flatten())
+            .saturating_add(size_of(self.meta.as_ref()))
+            .saturating_add(self.body.as_text().len())
     }
+}
+
+/// The bytes of a `_meta` as it is written.
+fn size_of(meta: Option<&Map<String, Value>>) -> usize {
+    meta.and_then(|meta| serde_json::to_string(meta).ok())
+        .map_or(0, |meta| meta.len())
 }
 
 impl Body {

@@ -13,7 +13,7 @@ use crate::sandbox::client::{
 const MOST_FIELDS: usize = 100;
 
 /// The keywords of JSON Schema that may stand in a field (MCP 2026-07-28, elicitation).
-const KEYWORDS: [&str; 17] = [
+const KEYWORDS: [&str; 15] = [
     "type",
     "title",
     "description",
@@ -24,14 +24,15 @@ const KEYWORDS: [&str; 17] = [
     "minLength",
     "maxLength",
     "format",
-    "pattern",
     "minimum",
     "maximum",
     "items",
     "minItems",
     "maxItems",
-    "const",
 ];
+
+/// The formats of texts that clients know.
+const FORMATS: [&str; 4] = ["email", "uri", "date", "date-time"];
 
 /// The params of `elicitation/create` for a form.
 pub(super) fn params(form: &Form, revision: Revision) -> Result<Value, String> {
@@ -40,7 +41,14 @@ pub(super) fn params(form: &Form, revision: Revision) -> Result<Value, String> {
     }
     let mut properties = Map::new();
     for field in &form.fields {
-        let schema = schema(field, revision)?;
+        let mut schema = schema(field)?;
+        if !revision.has_rich_questions() {
+            match first(field, schema)? {
+                Some(narrow) => schema = narrow,
+                None => continue,
+            }
+        }
+        let schema = Value::Object(schema);
         if properties.insert(field.name.clone(), schema).is_some() {
             return Err(format!("the form has two fields named `{}`", field.name));
         }
@@ -64,8 +72,8 @@ pub(super) fn params(form: &Form, revision: Revision) -> Result<Value, String> {
     ]))
 }
 
-fn schema(field: &Field, revision: Revision) -> Result<Value, String> {
-    let rich = revision.has_rich_questions();
+/// What a field takes, as the newest revision has it.
+fn schema(field: &Field) -> Result<Map<String, Value>, String> {
     let mut schema = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -78,50 +86,32 @@ fn schema(field: &Field, revision: Revision) -> Result<Value, String> {
             set("minLength", text.min_length.map(Value::from));
             set("maxLength", text.max_length.map(Value::from));
             set("format", text.format.as_ref().map(|format| json!(format)));
-            set(
-                "default",
-                text.default
-                    .as_ref()
-                    .filter(|_| rich)
-                    .map(|text| json!(text)),
-            );
+            set("default", text.default.as_ref().map(|text| json!(text)));
         }
         Input::Integer(integer) => {
             set("type", Some(json!("integer")));
             set("minimum", integer.min.map(Value::from));
             set("maximum", integer.max.map(Value::from));
-            set("default", integer.default.filter(|_| rich).map(Value::from));
+            set("default", integer.default.map(Value::from));
         }
         Input::Number(number) => {
             set("type", Some(json!("number")));
             set("minimum", number.min.map(Value::from));
             set("maximum", number.max.map(Value::from));
-            set("default", number.default.filter(|_| rich).map(Value::from));
+            set("default", number.default.map(Value::from));
         }
         Input::Boolean(default) => {
             set("type", Some(json!("boolean")));
-            // The one default that the first revision with forms knew.
             set("default", default.map(Value::from));
         }
         Input::Choice(choice) => {
             set("type", Some(json!("string")));
-            if rich && titled(&choice.choices) {
+            if titled(&choice.choices) {
                 set("oneOf", Some(constants(&choice.choices)));
             } else {
                 set("enum", Some(values_of(&choice.choices)));
-                set(
-                    "enumNames",
-                    (!rich && titled(&choice.choices)).then(|| titles(&choice.choices)),
-                );
             }
-            set(
-                "default",
-                choice
-                    .default
-                    .as_ref()
-                    .filter(|_| rich)
-                    .map(|value| json!(value)),
-            );
+            set("default", choice.default.as_ref().map(|value| json!(value)));
         }
         Input::Choices(choices) => {
             set("type", Some(json!("array")));
@@ -135,17 +125,59 @@ fn schema(field: &Field, revision: Revision) -> Result<Value, String> {
             set("maxItems", choices.max.map(Value::from));
             set(
                 "default",
-                (rich && !choices.default.is_empty()).then(|| json!(choices.default)),
+                (!choices.default.is_empty()).then(|| json!(choices.default)),
             );
         }
         Input::Schema(text) => schema = raw(&field.name, text)?,
+    }
+    if let Some(format) = schema.get("format")
+        && !format.as_str().is_some_and(|it| FORMATS.contains(&it))
+    {
+        return Err(format!(
+            "the field `{}` has the format {format}, which forms do not know; they know {}",
+            field.name,
+            FORMATS.join(", ")
+        ));
     }
     for (name, text) in [("title", &field.title), ("description", &field.description)] {
         if let Some(text) = text {
             schema.insert(name.into(), json!(text));
         }
     }
-    Ok(Value::Object(schema))
+    Ok(schema)
+}
+
+/// The same as the first revision with forms knows it (MCP 2025-06-18, elicitation): without fields of
+/// several choices, with defaults for nothing but yes and no, and with the titles of choices beside their
+/// values. None if the field is left out.
+fn first(
+    field: &Field,
+    mut schema: Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, String> {
+    let known: &[&str] = match schema.get("type").and_then(Value::as_str) {
+        Some("array") if field.required => {
+            return Err(format!(
+                "the client of this call speaks revision 2025-06-18, whose forms have no fields of several choices, and `{}` is required; ask for one choice at a time, or do not require it",
+                field.name
+            ));
+        }
+        Some("array") => return Ok(None),
+        Some("boolean") => &["default"],
+        Some("number" | "integer") => &["minimum", "maximum"],
+        _ => &["minLength", "maxLength", "format", "enum", "enumNames"],
+    };
+    if let Some(Value::Array(choices)) = schema.remove("oneOf") {
+        let all = |member: &str, or: &str| -> Value {
+            let value = |choice: &Value| choice.get(member).or_else(|| choice.get(or)).cloned();
+            choices.iter().filter_map(value).collect()
+        };
+        schema.insert("enum".into(), all("const", "const"));
+        schema.insert("enumNames".into(), all("title", "const"));
+    }
+    schema.retain(|name, _| {
+        ["type", "title", "description"].contains(&name.as_str()) || known.contains(&name.as_str())
+    });
+    Ok(Some(schema))
 }
 
 /// A schema that the guest wrote itself: flat, as clients can show it.
@@ -186,10 +218,6 @@ fn constants(choices: &[Choice]) -> Value {
 
 fn values_of(choices: &[Choice]) -> Value {
     choices.iter().map(|choice| json!(choice.value)).collect()
-}
-
-fn titles(choices: &[Choice]) -> Value {
-    choices.iter().map(|choice| json!(title(choice))).collect()
 }
 
 /// What was filled in, field by field. What was not asked for is left out.
@@ -323,5 +351,93 @@ fn one_of(choices: &[Choice], value: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err("is not among the choices".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(required: bool, input: Input) -> Form {
+        Form {
+            message: "?".into(),
+            fields: vec![Field {
+                name: "it".into(),
+                title: None,
+                description: None,
+                required,
+                input,
+            }],
+        }
+    }
+
+    fn schema_of(form: &Form, revision: Revision) -> Result<Value, String> {
+        let params = params(form, revision)?;
+        Ok(params["requestedSchema"]["properties"]["it"].clone())
+    }
+
+    #[test]
+    fn what_a_guest_writes_itself_is_as_each_revision_knows_it() {
+        for (schema, first, later) in [
+            (
+                json!({ "type": "string", "default": "a", "minLength": 1, "format": "date" }),
+                Some(json!({ "type": "string", "minLength": 1, "format": "date" })),
+                true,
+            ),
+            (
+                json!({ "type": "integer", "minimum": 1, "default": 2, "title": "t" }),
+                Some(json!({ "type": "integer", "minimum": 1, "title": "t" })),
+                true,
+            ),
+            (
+                json!({ "type": "boolean", "default": true, "description": "d" }),
+                Some(json!({ "type": "boolean", "default": true, "description": "d" })),
+                true,
+            ),
+            (
+                json!({ "type": "string", "oneOf": [{ "const": "a", "title": "A" }, { "const": "b" }], "default": "a" }),
+                Some(json!({ "type": "string", "enum": ["a", "b"], "enumNames": ["A", "b"] })),
+                true,
+            ),
+            (
+                json!({ "type": "string", "enum": ["a"], "enumNames": ["A"] }),
+                Some(json!({ "type": "string", "enum": ["a"], "enumNames": ["A"] })),
+                true,
+            ),
+            (
+                json!({ "type": "array", "items": { "enum": ["a"] } }),
+                Some(Value::Null),
+                true,
+            ),
+            (json!({ "type": "string", "pattern": "a" }), None, false),
+            (json!({ "type": "string", "format": "phone" }), None, false),
+            (json!({ "type": "object" }), None, false),
+        ] {
+            let form = of(false, Input::Schema(schema.to_string()));
+            assert_eq!(
+                schema_of(&form, Revision::V2025June).ok(),
+                first,
+                "{schema}"
+            );
+            let same = schema_of(&form, Revision::V2025November);
+            assert_eq!(same.ok(), later.then_some(schema));
+        }
+    }
+
+    #[test]
+    fn several_choices_that_must_be_made_cannot_be_asked_of_the_first() {
+        let choices = ChoicesField {
+            choices: vec![Choice {
+                value: "a".into(),
+                title: None,
+            }],
+            min: None,
+            max: None,
+            default: Vec::new(),
+        };
+        let form = of(true, Input::Choices(choices));
+        let refused = schema_of(&form, Revision::V2025June).unwrap_err();
+        assert!(refused.contains("`it` is required"), "{refused}");
+        assert!(schema_of(&form, Revision::V2026July).is_ok());
     }
 }

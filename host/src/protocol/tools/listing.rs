@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::catalog::{Annotations, Tool};
-use crate::protocol::listing::{ListedIcon, icons};
+use crate::catalog::{Annotations, Function, Tool};
+use crate::protocol::listing::{self, ListedIcon, icons};
 use crate::protocol::revision::Revision;
 
 /// A tool as one revision knows it.
@@ -25,7 +25,7 @@ pub(in crate::protocol) struct Listed<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     icons: Vec<ListedIcon<'a>>,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    meta: Option<Value>,
+    meta: Option<Map<String, Value>>,
 }
 
 #[derive(Serialize)]
@@ -64,13 +64,27 @@ impl<'a> Listed<'a> {
                 title.filter(|_| !knows_titles),
             ),
             icons: icons(&function.icons, revision),
-            meta: tool
-                .ui
-                .as_ref()
-                .filter(|_| revision.has_structured_content())
-                .map(|uri| json!({ "ui": { "resourceUri": uri } })),
+            meta: meta(function, revision, tool.ui.as_deref()),
         }
     }
+}
+
+/// What else a client should know, and where the user interface is (MCP Apps).
+fn meta(function: &Function, revision: Revision, ui: Option<&str>) -> Option<Map<String, Value>> {
+    let said = listing::meta(function, revision);
+    let ui = ui.filter(|_| revision.has_structured_content());
+    let Some(ui) = ui else { return said.cloned() };
+    let mut meta = said.cloned().unwrap_or_default();
+    // What else is said of it stays, such as who may see the tool.
+    match meta.get_mut("ui") {
+        Some(Value::Object(about)) => {
+            about.insert("resourceUri".into(), json!(ui));
+        }
+        _ => {
+            meta.insert("ui".into(), json!({ "resourceUri": ui }));
+        }
+    }
+    Some(meta)
 }
 
 impl<'a> ListedAnnotations<'a> {

@@ -42,6 +42,10 @@ impl client::Host for Call {
         Ok(self.client.capabilities())
     }
 
+    fn cancelled(&mut self) -> Result<bool> {
+        Ok(self.client.cancelled())
+    }
+
     async fn ask(
         &mut self,
         questions: Vec<(String, Question)>,

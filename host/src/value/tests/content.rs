@@ -71,7 +71,11 @@ fn annotated() -> Kind {
         ("priority", option(Kind::F64)),
         ("last-modified", option(Kind::String)),
     ]);
-    record([("part", content()), ("annotations", annotations)])
+    record([
+        ("part", content()),
+        ("annotations", annotations),
+        ("meta", option(Kind::String)),
+    ])
 }
 
 fn prompt() -> Kind {
@@ -119,6 +123,7 @@ fn content_comes_in_parts() {
     let plain = |part| Block {
         part,
         annotations: None,
+        meta: None,
     };
     let media = Media {
         data: "iVA=".into(),
@@ -186,6 +191,7 @@ fn content_comes_in_parts() {
         fields([
             ("part", case_of("text", text("hi"))),
             ("annotations", annotations),
+            ("meta", some(text(r#"{"a":[1]}"#))),
         ])
     };
     assert_eq!(
@@ -197,6 +203,7 @@ fn content_comes_in_parts() {
                 priority: Some(1.0),
                 last_modified: Some("2026-07-28T12:00:00Z".into()),
             }),
+            meta: serde_json::from_str(r#"{"a":[1]}"#).unwrap(),
         }]
     );
     for wrong in [1.5, -0.5, f64::NAN] {
@@ -237,6 +244,7 @@ fn a_prompt_has_messages() {
         content: Block {
             part: Part::Text(said.to_owned()),
             annotations: None,
+            meta: None,
         },
     };
     assert_eq!(description.as_deref(), Some("About it"));

@@ -149,6 +149,14 @@ impl Guest for Asker {
         resources::updated(&uri);
     }
 
+    fn work_to_end() -> String {
+        while !client::cancelled() {
+            client::progress(0.0, None, None);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        "as far as I got".into()
+    }
+
     fn greeting() -> Result<Contents, String> {
         let name = ask_for("name", "What is your name?")?;
         Ok(contents(format!("hello, {name}")))

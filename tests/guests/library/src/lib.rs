@@ -147,6 +147,7 @@ impl Guest for Library {
                 priority: Some(0.5),
                 last_modified: Some("2026-07-28T12:00:00Z".into()),
             },
+            meta: Some(r#"{"acme.example/shelf":7}"#.into()),
         })
     }
 }
