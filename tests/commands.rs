@@ -328,6 +328,50 @@ async fn every_call_leaves_a_line_and_no_guest_can_forge_one() {
 }
 
 #[tokio::test]
+async fn lines_for_machines_can_be_read_whatever_a_guest_says() {
+    let folder = folder();
+    fs::copy(
+        component("guest_hostile"),
+        folder.path().join("mcp/hostile.wasm"),
+    )
+    .unwrap();
+    let mut command = cloister(folder.path());
+    command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let (mut host, banner) = start(&mut command).await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    client
+        .post(url)
+        .header("content-type", "application/json")
+        .body(crate::harness::call(1, "printTricks", serde_json::json!({})).to_string())
+        .send()
+        .await
+        .unwrap();
+    host.start_kill().unwrap();
+    let mut log = String::new();
+    let mut stderr = host.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).await.unwrap();
+
+    let is_trick = |c: char| c.is_control() || c == '\u{202e}';
+    let mut details = Vec::new();
+    for line in log.lines() {
+        assert!(!line.contains(is_trick), "{line:?}");
+        let entry: Value = serde_json::from_str(line).unwrap_or_else(|it| panic!("{it}: {line}"));
+        details.extend(entry["detail"].as_str().map(str::to_owned));
+    }
+    // What it printed is told as it was.
+    assert_eq!(details.len(), 1, "{log}");
+    assert!(
+        details[0].contains("\u{1b}[2J") && details[0].contains("\u{202e}desrever\u{9b}31m"),
+        "{details:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_log_says_where_a_call_has_been_and_never_what_the_host_put_on() {
     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", server.local_addr().unwrap());

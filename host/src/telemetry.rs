@@ -1,5 +1,6 @@
 //! Where log lines go: standard error, as text for people or as JSON for machines.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
@@ -13,7 +14,7 @@ pub fn start(filter: &str, json: bool) -> Result<(), String> {
     })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(Lines)
+        .with_writer(Lines { json })
         // Colours are control characters, and none of those leave this process.
         .with_ansi(false);
     // The second start in one process, as in tests, changes nothing.
@@ -26,19 +27,23 @@ pub fn start(filter: &str, json: bool) -> Result<(), String> {
 }
 
 /// Writes each line to standard error.
-struct Lines;
+struct Lines {
+    json: bool,
+}
 
 impl MakeWriter<'_> for Lines {
     type Writer = Line;
 
     fn make_writer(&self) -> Line {
-        Line
+        Line { json: self.json }
     }
 }
 
 /// One line of the log. Parts of it come from guests, files and requests, so nothing in it may end the
 /// line early or speak to the reader's terminal.
-struct Line;
+struct Line {
+    json: bool,
+}
 
 impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -50,7 +55,11 @@ impl Write for Line {
         if text.contains(is_trick) {
             let mut shown = String::with_capacity(text.len().saturating_mul(2));
             for c in text.chars() {
-                if is_trick(c) {
+                if is_trick(c) && self.json {
+                    // Only strings have such characters, and all of them are in the first plane (RFC 8259, §7).
+                    // Writing to a string cannot fail.
+                    let _infallible = write!(shown, "\\u{:04x}", u32::from(c));
+                } else if is_trick(c) {
                     shown.extend(c.escape_default());
                 } else {
                     shown.push(c);
