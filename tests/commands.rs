@@ -499,6 +499,68 @@ async fn what_is_in_progress_when_the_host_stops_is_answered() {
 }
 
 #[tokio::test]
+async fn a_host_that_stops_takes_nothing_new_and_finishes_what_it_has() {
+    let folder = folder();
+    fs::copy(
+        component("guest_waiter"),
+        folder.path().join("mcp/waiter.wasm"),
+    )
+    .unwrap();
+    let (mut host, banner) = start(
+        cloister(folder.path())
+            .args(["--listen", "127.0.0.1:0"])
+            // It is not waited out.
+            .env("CLOISTER_GRACE", "10m"),
+    )
+    .await;
+    let url: reqwest::Url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let address = (url.host_str().unwrap(), url.port().unwrap());
+    let arguments = serde_json::json!({ "times": 1, "milliseconds": 1_000 });
+    let call = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .post(url.clone())
+        .header("content-type", "application/json")
+        .header("mcp-protocol-version", "2025-11-25")
+        .body(crate::harness::call(1, "wait", arguments).to_string())
+        .send();
+    let mut call = tokio::spawn(call);
+    let health = reqwest::Client::builder().no_proxy().build().unwrap();
+    let health_url = url.join("/health").unwrap();
+    loop {
+        let open = health.get(health_url.clone()).send().await.unwrap();
+        let open: Value = open.json().await.unwrap();
+        if open["open"]["calls"] == 1 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    drop(health);
+    let signal = Command::new("kill")
+        .args(["-TERM", &host.id().unwrap().to_string()])
+        .status();
+    assert!(signal.await.unwrap().success());
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        assert!(!call.is_finished(), "it takes connections to its end");
+        tokio::task::yield_now().await;
+    }
+    let answer: Value = (&mut call).await.unwrap().unwrap().json().await.unwrap();
+    assert_eq!(
+        answer["result"]["structuredContent"],
+        serde_json::json!({ "result": 1 })
+    );
+    let ended = tokio::time::timeout(PATIENCE, host.wait()).await.unwrap();
+    assert!(ended.unwrap().success());
+}
+
+#[tokio::test]
 async fn help_explains_every_flag() {
     let folder = folder();
     let output = run(cloister(folder.path()).arg("--help")).await;

@@ -323,6 +323,66 @@ async fn what_only_raw_code_can_do() {
     }
 }
 
+/// A component whose function returns what its module says, from the two numbers at 64 KiB: where it lies and
+/// how much of it there is.
+fn returning(result: &str, fill: &str, at: u32, count: u32) -> Vec<u8> {
+    wat::parse_str(format!(
+        r#"(component
+            (core module $m
+              (memory (export "memory") 16)
+              (func (export "call") (result i32)
+                (local $at i32)
+                {fill}
+                (i32.store (i32.const 0x10000) (i32.const {at}))
+                (i32.store (i32.const 0x10004) (i32.const {count}))
+                (i32.const 0x10000)))
+            (core instance $i (instantiate $m))
+            (func (export "call") (result {result})
+              (canon lift (core func $i "call") (memory (core memory $i "memory")))))"#
+    ))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn nobody_returns_a_gibibyte() {
+    // Each of 16,384 texts is the same 64 KiB.
+    let many = r"(loop $more
+        (i32.store offset=0x20004
+          (i32.mul (local.get $at) (i32.const 8)) (i32.const 0x10000))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (br_if $more (i32.lt_u (local.get $at) (i32.const 0x4000))))";
+    for (result, fill, at, count, cause) in [
+        (
+            "(list string)",
+            many,
+            0x20000,
+            0x4000,
+            "the values of its result take more than 16 MiB of memory, the limit that follows from 4 MiB for a result; many small values and `list<u8>` take much, a `string` takes little",
+        ),
+        (
+            // What it does not have.
+            "string",
+            "",
+            0,
+            1 << 30,
+            "it was stopped by a fault of its own: the operator's log has the cause",
+        ),
+        (
+            "(list u64)",
+            "",
+            0,
+            1 << 30,
+            "it was stopped by a fault of its own: the operator's log has the cause",
+        ),
+    ] {
+        let host = TestHost::serving(&[]).await;
+        let wasm = returning(result, fill, at, count);
+        fs::write(host.file("raw.wasm"), wasm).unwrap();
+        host.until(|names| !names.is_empty()).await;
+        assert_eq!(end(&host, None, "call", json!({})).await, cause, "{result}");
+    }
+}
+
 /// A component whose module, with what it declares, returns 7.
 fn declaring(what: &str) -> Vec<u8> {
     wat::parse_str(format!(

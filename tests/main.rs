@@ -3,6 +3,7 @@
 mod asking; // what guests tell and ask their clients, without a protocol
 mod auth_service; // refreshing tokens through a tool
 mod bodies; // what is kept of a request
+mod cached; // compiled code that another host has left
 mod callers; // whose token counts, and what belongs to whom
 mod client; // a client that sees every byte of its streams
 mod commands; // the binary: banner, flags, mistakes

@@ -145,6 +145,39 @@ async fn who_finds_no_place_in_time_is_told_that_and_not_how_long_a_call_may_tak
     );
 }
 
+#[tokio::test]
+async fn when_the_queue_is_full_the_answer_is_busy_at_once() {
+    // One place, and one who may wait for it.
+    let host = TestHost::with(
+        &[("hostile", "guest_hostile"), ("plain", "guest_plain")],
+        &[("limits.calls", "1"), ("limits.timeout", "1m")],
+    )
+    .await;
+    let mut sleeping = Box::pin(host.call(None, "sleep", json!({})));
+    tokio::select! {
+        _ = &mut sleeping => panic!("it sleeps"),
+        _ = host.until_open("calls", 1) => {}
+    }
+    // Whoever of the two comes last is turned away, and the other waits on.
+    let (ada, bob) = (host.token("user_ada"), host.token("user_bob"));
+    let message = crate::harness::call(1, "greet", json!({ "name": "Ada" }));
+    let both = [&ada, &bob].map(|token| Box::pin(host.send(Some(token), &message)));
+    let (refused, waiting) = tokio::select! {
+        _ = &mut sleeping => panic!("it sleeps"),
+        (reply, _, rest) = select_all(both) => (reply, rest),
+    };
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("retry-after"), "1");
+    insta::assert_snapshot!(
+        refused.json()["error"]["message"],
+        @r#""the server is busy: every place for a call is taken; try again in a moment""#
+    );
+    assert_eq!(host.open("calls").await, 1);
+    drop(sleeping);
+    let served = join_all(waiting).await;
+    assert_eq!(text(&served[0].json()["result"]), "hello, Ada");
+}
+
 #[test]
 fn who_computes_much_goes_on_behind_their_own_calls_and_not_before_those_of_others() {
     on_threads_of_a_host(async {

@@ -439,6 +439,37 @@ async fn a_client_that_has_gone_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn what_is_in_progress_when_the_host_is_told_to_end_is_finished_or_answered() {
+    let folder = folder();
+    for name in ["hostile", "waiter"] {
+        let path = folder.path().join(format!("mcp/{name}.wasm"));
+        fs::copy(component(&format!("guest_{name}")), path).unwrap();
+    }
+    let mut client = Client::start(&folder, &[("CLOISTER_GRACE", "1s")]);
+    client.open("2025-11-25").await;
+    let wait = json!({ "times": 1, "milliseconds": 300 });
+    client.say(call(1, "wait", wait)).await;
+    client.say(call(2, "sleep", json!({}))).await;
+    let ping = json!({ "jsonrpc": "2.0", "id": 3, "method": "ping" });
+    client.ask(ping).await;
+    let id = client.host.id().unwrap().to_string();
+    let killed = tokio::process::Command::new("kill").arg(&id).status().await;
+    assert!(killed.unwrap().success());
+    let said = client.ended().await;
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(
+        said[0]["result"]["structuredContent"],
+        json!({ "result": 1 })
+    );
+    assert_eq!(said[1]["id"], 2);
+    assert_eq!(said[1]["result"]["isError"], true, "{said:?}");
+    assert_eq!(
+        text(&said[1]["result"]),
+        "the tool `sleep` of the service `hostile` gave no result: it was stopped with the server, which is going away; try again in a moment"
+    );
+}
+
+#[tokio::test]
 async fn the_token_is_in_the_environment() {
     let issuer = DevelopmentIssuer::start(system_clock()).await.unwrap();
     let mint = |wanted: &TokenRequest| issuer.mint(wanted).unwrap().expose_secret().to_owned();

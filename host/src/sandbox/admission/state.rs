@@ -236,9 +236,11 @@ impl State {
             self.back.push_back((claim, sender));
         }
         // One round: whoever has nobody that fits goes to the back.
-        for _ in 0..self.turn.len() {
+        let mut left = self.turn.len();
+        while left > 0 {
             let key = self.turn.pop_front()?;
             let Some(caller) = self.callers.get_mut(&key) else {
+                left = left.saturating_sub(1);
                 continue;
             };
             let found = if caller.has_share(&key, bounds) {
@@ -246,18 +248,33 @@ impl State {
             } else {
                 None
             };
-            if !caller.lanes.is_empty() {
-                self.turn.push_back(key.clone());
+            let more_wait = !caller.lanes.is_empty();
+            let Some((service, sender)) = found else {
+                if more_wait {
+                    self.turn.push_back(key);
+                }
+                left = left.saturating_sub(1);
+                continue;
+            };
+            let claim = Claim {
+                most: self.services.get(&service).map_or(0, |it| it.most),
+                service,
+                caller: key.clone(),
+            };
+            self.waits_no_longer(&claim);
+            // Who has stopped waiting does not cost the caller a turn.
+            if sender.is_closed() {
+                if more_wait {
+                    self.turn.push_front(key);
+                } else {
+                    left = left.saturating_sub(1);
+                }
+                continue;
             }
-            if let Some((service, sender)) = found {
-                let claim = Claim {
-                    most: self.services.get(&service).map_or(0, |it| it.most),
-                    service,
-                    caller: key,
-                };
-                self.waits_no_longer(&claim);
-                return Some(Waiter::New(claim, sender));
+            if more_wait {
+                self.turn.push_back(key);
             }
+            return Some(Waiter::New(claim, sender));
         }
         None
     }

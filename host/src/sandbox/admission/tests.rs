@@ -1,3 +1,5 @@
+use std::collections::{HashMap, HashSet};
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use proptest::prelude::*;
@@ -265,5 +267,47 @@ proptest! {
         let state = admission.lock();
         prop_assert_eq!(state.fault(&bounds), None);
         prop_assert!(state.is_empty());
+    }
+
+    #[test]
+    fn nobody_is_let_in_twice_while_another_waits(events in events(), places in 1_usize..5) {
+        let bounds = Bounds { share: places, queue: 1_000, queue_share: 1_000, ..Bounds::of(places) };
+        let admission = Admission::new(bounds);
+        let mut asking: Vec<(Option<u8>, Asking)> = vec![];
+        let mut inside: Vec<Place> = vec![];
+        // How often the one was let in while the other waited.
+        let mut passed: HashMap<(Option<u8>, Option<u8>), usize> = HashMap::new();
+        for event in events {
+            match event {
+                Event::Ask { service, caller } => {
+                    let name = caller.map(|caller| caller.to_string());
+                    let claim = claim(&service.to_string(), name.as_deref(), places);
+                    asking.push((caller, ask(&admission, claim)));
+                }
+                Event::GiveUp(number) => drop(one_of(&mut asking, number)),
+                Event::Leave(number) | Event::LeaveAside(number) => drop(one_of(&mut inside, number)),
+                Event::StepAside(_) | Event::ComeBack(_) => {}
+            }
+            let mut entered = vec![];
+            for (caller, mut it) in std::mem::take(&mut asking) {
+                match (&mut it).now_or_never() {
+                    Some(answer) => {
+                        inside.extend(answer.ok());
+                        entered.push(caller);
+                    }
+                    None => asking.push((caller, it)),
+                }
+            }
+            let waiting: HashSet<_> = asking.iter().map(|(caller, _)| *caller).collect();
+            passed.retain(|(waits, _), _| waiting.contains(waits) && !entered.contains(waits));
+            prop_assert!(entered.len() <= 1, "{entered:?}");
+            for who in entered {
+                for other in waiting.iter().filter(|other| **other != who) {
+                    let times = passed.entry((*other, who)).or_default();
+                    *times += 1;
+                    prop_assert!(*times <= 1, "{who:?} was let in twice while {other:?} waited");
+                }
+            }
+        }
     }
 }
