@@ -113,6 +113,14 @@ bench NAME *ARGS:
         --config 'profile.dev.package.cloister-tests.debug-assertions=false' \
         -- "${@:2}"
 
+# keep a host under mixed, hostile load from 500 connections for so many seconds, while its services are replaced, removed and damaged
+soak SECONDS="600": build-guests
+    # Dependencies are built as they are for the tests, and the host as for a release.
+    cargo build --workspace --bin cloister --bin soak \
+        --config 'profile.dev.package.cloister.opt-level=3' \
+        --config 'profile.dev.package.cloister-soak.opt-level=3'
+    "{{ target }}/debug/soak" "$1"
+
 # formatting, lints and documentation, with warnings as errors
 check:
     cargo fmt --all --check
