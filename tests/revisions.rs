@@ -424,3 +424,54 @@ async fn batches_belong_to_one_revision() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn how_a_request_opens_says_in_which_way_it_is_answered() {
+    let host = TestHost::serving(&[("plain", "guest_plain")]).await;
+    let opening = |version: &str| initialize(version, json!({}));
+    let list = json!({ "jsonrpc": "2.0", "id": 0, "method": "tools/list" });
+    let (modern_headers, modern_list) = modern("tools/list", json!({}));
+    let mut modern_opening = opening("2025-11-25");
+    modern_opening["params"]["_meta"] = modern_list["params"]["_meta"].clone();
+    let named = |version: &'static str| vec![("mcp-protocol-version", version.to_owned())];
+    let with = |method: &str| {
+        let mut headers = named("2026-07-28");
+        headers.push(("mcp-method", method.to_owned()));
+        headers
+    };
+    for (headers, body, status, code) in [
+        // What a request says of itself comes first, whatever it asks for.
+        (modern_headers, modern_list.clone(), 200, 0),
+        (with("initialize"), modern_opening.clone(), 404, -32601),
+        (named("2025-11-25"), modern_opening, 400, -32020),
+        // What a header says is believed, and found wanting.
+        (named("2026-07-28"), list.clone(), 400, -32602),
+        (named("2026-07-28"), opening("2025-11-25"), 400, -32020),
+        (named("2024-11-05"), list.clone(), 400, -32022),
+        (named("2024-11-05"), opening("2025-06-18"), 400, -32022),
+        // Whoever opens may name what it hopes for.
+        (named("2025-11-25"), opening("2025-03-26"), 200, 0),
+        (named("2025-06-18"), opening("2025-06-18"), 200, 0),
+        (named("2025-06-18"), list.clone(), 200, 0),
+        // Nothing said is the oldest.
+        (Vec::new(), list.clone(), 200, 0),
+        (Vec::new(), json!([list]), 200, 0),
+        (named("2025-06-18"), json!([list]), 400, -32600),
+    ] {
+        let sent: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        let reply = host.send_with(None, &sent, body.to_string()).await;
+        let shown = format!("{headers:?} {body} {}", reply.text);
+        assert_eq!(reply.status, status, "{shown}");
+        let answer = reply.json();
+        assert_eq!(
+            answer["error"]["code"].as_i64().unwrap_or(0),
+            code,
+            "{shown}"
+        );
+        let is_modern = answer["result"].get("resultType").is_some();
+        assert_eq!(is_modern, status == 200 && body == modern_list, "{shown}");
+    }
+}

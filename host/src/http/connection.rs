@@ -163,7 +163,10 @@ impl Drop for Asked {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.running = state.running.saturating_sub(1);
-        state.idle = Instant::now();
+        let now = Instant::now();
+        state.idle = now;
+        // The last of the answer may be on its way.
+        state.ending = state.ending.map(|_| now);
     }
 }
 

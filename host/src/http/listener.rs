@@ -75,6 +75,7 @@ impl Connections {
             idle: self.limits.idle,
         };
         let (mut served, mut turned_away) = (JoinSet::new(), JoinSet::new());
+        let mut is_failing = false;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -84,10 +85,16 @@ impl Connections {
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             let (stream, peer): (TcpStream, SocketAddr) = match accepted {
-                Ok(accepted) => accepted,
+                Ok(accepted) => {
+                    is_failing = false;
+                    accepted
+                }
                 Err(cause) if is_of_one(&cause) => continue,
                 Err(cause) => {
-                    tracing::warn!(%cause, "no connection can be taken; clients wait");
+                    // Said once, however often it is tried again.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::error!(%cause, "no connection can be taken, and clients wait; a process may have too few open files for `limits.connections`");
+                    }
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
