@@ -133,18 +133,10 @@ pub(crate) struct Who<'a> {
 pub(crate) fn pick(dice: &mut Dice, who: &Who<'_>, stages: &Stages) -> Case {
     let (hostile, dear) = if who.is_flood { (40, 10) } else { (12, 2) };
     match dice.of(100) {
-        it if it < hostile => {
-            let case = match dice.of(100) {
-                it if it < dear => dear_one(dice),
-                _ => cheap_one(dice, who.is_flood),
-            };
-            if who.is_flood {
-                // Calls of one caller wait behind each other.
-                case.or_ends("it was stopped after 30 s, the longest a call of it may take")
-            } else {
-                case
-            }
-        }
+        it if it < hostile => match dice.of(100) {
+            it if it < dear => dear_one(dice),
+            _ => cheap_one(dice, who.is_flood),
+        },
         it if it < hostile + 4 => turned_away(dice),
         _ => good(dice, who, stages),
     }
@@ -278,6 +270,9 @@ fn dear_one(dice: &mut Dice) -> Case {
     }
 }
 
+/// What those are told who wait too long behind their own calls.
+const LATE: &str = "gave no result: it was stopped after 30 s, the longest a call of it may take";
+
 const CPU: &str = "it was stopped after it had computed for 30 ms, the longest a call of it may";
 
 const VALUES: &str = "the values of its result take more than 1 MiB of memory, the limit that follows from 64 KiB for a result; many small values and `list<u8>` take much, a `string` takes little";
@@ -382,6 +377,8 @@ pub(crate) enum Verdict {
     Right,
     /// All places are taken, and it says when to try again.
     Busy,
+    /// It got so little of the processors that its time was up.
+    Late,
     Wrong,
 }
 
@@ -399,6 +396,10 @@ impl Reply {
             } else {
                 Verdict::Wrong
             };
+        }
+        let told = self.body["result"]["content"][0]["text"].as_str();
+        if told.is_some_and(|told| told.ends_with(LATE)) {
+            return Verdict::Late;
         }
         let first = way != Way::Second && self.is(&case.right, case, stages);
         let second = case

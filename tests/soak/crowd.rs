@@ -118,7 +118,11 @@ pub(crate) async fn connection(
             Verdict::Busy if who.is_flood || case.is_impatient => {
                 tally.busy.fetch_add(1, Ordering::Relaxed);
             }
-            Verdict::Busy | Verdict::Wrong => {
+            // Who computes much waits behind those who do not.
+            Verdict::Late if who.is_flood || !case.is_good => {
+                tally.late.fetch_add(1, Ordering::Relaxed);
+            }
+            Verdict::Busy | Verdict::Late | Verdict::Wrong => {
                 tally.wrong(case.name, &format!("{} {}", reply.status, reply.body));
             }
         }

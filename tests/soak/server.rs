@@ -119,7 +119,12 @@ impl Server {
             let open = health["open"].as_object().expect("gauges");
             let gauges: Vec<(String, u64)> = open
                 .iter()
-                .map(|(what, count)| (what.clone(), count.as_u64().unwrap_or(u64::MAX)))
+                .map(|(what, count)| {
+                    let count = count.as_u64().unwrap_or(u64::MAX);
+                    // One of the connections is that of whoever asks.
+                    let own = u64::from(what == "connections");
+                    (what.clone(), count.saturating_sub(own))
+                })
                 .collect();
             if gauges.iter().all(|(_, count)| *count == 0) || start.elapsed() > PATIENCE {
                 return gauges;

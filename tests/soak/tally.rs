@@ -32,6 +32,8 @@ pub(crate) struct Tally {
     pub(crate) given_up: AtomicU64,
     /// Calls of the one who floods that were turned away.
     pub(crate) busy: AtomicU64,
+    /// Calls of the one who floods, and those that compute, whose time was up.
+    pub(crate) late: AtomicU64,
     /// Calls that were never answered.
     lost: AtomicU64,
     /// Calls that were answered wrongly.
@@ -143,9 +145,10 @@ impl Tally {
         );
         let answered = count(&self.answered);
         println!(
-            "{answered} answers ({} a second), {} calls turned away as busy, {} given up by their callers",
+            "{answered} answers ({} a second), {} calls turned away as busy, {} out of time, {} given up by their callers",
             answered / length.as_secs().max(1),
             count(&self.busy),
+            count(&self.late),
             count(&self.given_up)
         );
         println!(
