@@ -698,3 +698,318 @@ async fn a_manifest_can_be_begun_with_what_the_tags_say() {
         "# nothing restricts the functions of `demo`\n"
     );
 }
+
+/// Reads what the host says until it has said this.
+async fn until_said(
+    lines: &mut tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+    what: &str,
+) -> String {
+    let mut log = String::new();
+    let reading = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            log.push_str(&line);
+            log.push('\n');
+            if line.contains(what) {
+                return;
+            }
+        }
+        panic!("it ended, and did not say `{what}`: {log}");
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap();
+    log
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_gone_or_broken_opens_nothing() {
+    let folder = folder();
+    let mcp = folder.path().join("mcp");
+    fs::copy(component("guest_plain"), mcp.join("plain.wasm")).unwrap();
+    let manifest = mcp.join("plain.toml");
+    let put = |text: &str| {
+        fs::write(mcp.join(".new"), text).unwrap();
+        fs::rename(mcp.join(".new"), &manifest).unwrap();
+    };
+    let restricted = "[tools.greet]\nscopes = [\"a\"]\n";
+    put(restricted);
+    let (mut host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let greeted = || async {
+        let call = crate::harness::call(1, "greet", serde_json::json!({ "name": "Ada" }));
+        let request = client.post(url).header("content-type", "application/json");
+        request
+            .body(call.to_string())
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    };
+    let mut lines = BufReader::new(host.stderr.take().unwrap()).lines();
+    assert_eq!(greeted().await, 401);
+
+    fs::remove_file(&manifest).unwrap();
+    until_said(
+        &mut lines,
+        "its manifest is gone, which said who may call `greet`; put it back, or write another that says who may; the version before it is served on",
+    )
+    .await;
+    assert_eq!(greeted().await, 401);
+    for (broken, cause) in [
+        (
+            "[tools.greet]\nscopes = [\"b\"",
+            "its manifest cannot be used",
+        ),
+        ("", "it is empty"),
+        (
+            "[tools.greet]\nscopes = [\"b\"]\n[limits]\nmemory = \"1GiB\"\n",
+            "in its manifest, line 4, column 1, `limits.memory`: it is above the ceiling",
+        ),
+        (
+            "[tools.greets]\nscopes = [\"b\"]\n",
+            "in its manifest, line 1, column 8, `tools.greets`: the component has no function `greets`",
+        ),
+    ] {
+        put(broken);
+        let log = until_said(&mut lines, "the version before it is served on").await;
+        assert!(log.contains(cause), "{log}");
+        assert_eq!(greeted().await, 401, "{broken}");
+    }
+    // What restricts no longer is the operator's word, once it has stood still.
+    // What it says from here on is read, so that it never waits for that.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    for (text, status) in [("# anybody\n", 200), (restricted, 401)] {
+        put(text);
+        let told = async {
+            while greeted().await != status {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_line_of_a_call_says_all_that_is_to_be_known_of_it() {
+    let folder = folder();
+    fs::copy(
+        component("guest_library"),
+        folder.path().join("mcp/library.wasm"),
+    )
+    .unwrap();
+    let (mut host, banner) =
+        start(cloister(folder.path()).args(["--listen", "127.0.0.1:0", "--log-format", "json"]))
+            .await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    let (_, token) = banner.split_once("TOKEN=").unwrap();
+    let token = token.lines().next().unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let mut exchanged = Vec::new();
+    for (method, params, parent, token) in [
+        (
+            "tools/call",
+            serde_json::json!({ "name": "getUserProfile", "arguments": {} }),
+            &*parent,
+            Some(token),
+        ),
+        (
+            "tools/call",
+            serde_json::json!({ "name": "getUserProfile", "arguments": {} }),
+            "00-0-1-\n2",
+            None,
+        ),
+        (
+            "tools/call",
+            serde_json::json!({ "name": "echo", "arguments": { "message": 5 } }),
+            "",
+            Some(token),
+        ),
+        (
+            "prompts/get",
+            serde_json::json!({ "name": "review", "arguments": { "book": "Emma", "stars": "5" } }),
+            "",
+            None,
+        ),
+        (
+            "resources/read",
+            serde_json::json!({ "uri": "library://titles" }),
+            "",
+            None,
+        ),
+        (
+            "resources/read",
+            serde_json::json!({ "uri": "library://\u{1b}[2J\ncall" }),
+            "",
+            None,
+        ),
+        (
+            "completion/complete",
+            serde_json::json!({ "ref": { "type": "ref/prompt", "name": "review" }, "argument": { "name": "book", "value": "E" } }),
+            "",
+            None,
+        ),
+    ] {
+        let mut params = params;
+        params["_meta"] = serde_json::json!({ "traceparent": parent });
+        let body =
+            serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
+                .to_string();
+        let length = body.len();
+        let mut request = client.post(url).header("content-type", "application/json");
+        request = request.header("mcp-protocol-version", "2025-11-25");
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        exchanged.push((length, answer.len()));
+    }
+    host.start_kill().unwrap();
+    let mut log = String::new();
+    let mut stderr = host.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).await.unwrap();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|cause| panic!("{cause}: {line}")))
+        .filter(|line: &Value| line["message"] == "call")
+        .collect();
+
+    let digest = |name: &str| {
+        let bytes = fs::read(folder.path().join(format!("mcp/{name}.wasm"))).unwrap();
+        cloister::digest::Digest::of(&[&bytes]).to_string()
+    };
+    let (demo, library) = (digest("demo"), digest("library"));
+    let known = |line: &Value| -> Vec<Value> {
+        [
+            "method",
+            "service",
+            "component",
+            "function",
+            "user",
+            "trace",
+            "outcome",
+            "reason",
+        ]
+        .map(|field| line[field].clone())
+        .to_vec()
+    };
+    let profile = "cloister:demo/demo@0.1.0#get-user-profile";
+    let of_library = |name: &str| format!("example:library/library@0.1.0#{name}");
+    let none = Value::Null;
+    let expected = serde_json::json!([
+        [
+            "tools/call",
+            "demo",
+            demo,
+            profile,
+            lines[0]["user"],
+            trace,
+            "done",
+            none
+        ],
+        [
+            "tools/call",
+            "demo",
+            demo,
+            profile,
+            none,
+            none,
+            "denied",
+            lines[1]["reason"]
+        ],
+        [
+            "tools/call",
+            "demo",
+            demo,
+            "cloister:demo/demo@0.1.0#echo",
+            lines[0]["user"],
+            none,
+            "mistaken",
+            none
+        ],
+        [
+            "prompts/get",
+            "library",
+            library,
+            of_library("review"),
+            none,
+            none,
+            "error",
+            none
+        ],
+        [
+            "resources/read",
+            "library",
+            library,
+            of_library("titles"),
+            none,
+            none,
+            "done",
+            none
+        ],
+        [
+            "resources/read",
+            none,
+            none,
+            none,
+            none,
+            none,
+            "refused",
+            "-32002"
+        ],
+        [
+            "completion/complete",
+            "library",
+            library,
+            of_library("complete-title"),
+            none,
+            none,
+            "done",
+            none
+        ],
+    ]);
+    let found: Vec<Vec<Value>> = lines.iter().map(known).collect();
+    assert_eq!(serde_json::json!(found), expected, "{log}");
+    assert!(
+        lines[0]["user"].as_str().unwrap().starts_with("user_"),
+        "{}",
+        lines[0]
+    );
+    assert!(lines[1]["reason"].is_string());
+    let mut numbers = Vec::new();
+    for (line, (received, sent)) in lines.iter().zip(exchanged) {
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
+        numbers.push(line["call"].as_u64().unwrap());
+        assert_eq!(line["received"], received, "{line}");
+        // Whoever is turned away is told so by HTTP, in a body of its own.
+        if line["outcome"] != "denied" {
+            assert_eq!(line["sent"], sent, "{line}");
+        }
+        let ran = line["outcome"] == "done" || line["outcome"] == "error";
+        assert_eq!(line["cpu_us"].as_u64().unwrap() > 0, ran, "{line}");
+        assert_eq!(line["memory"].as_u64().unwrap() > 0, ran, "{line}");
+        assert!(
+            line["wall_us"].as_u64().unwrap() >= line["cpu_us"].as_u64().unwrap(),
+            "{line}"
+        );
+        assert_eq!(line["requests"], 0, "{line}");
+    }
+    numbers.dedup();
+    assert_eq!(numbers.len(), lines.len());
+}

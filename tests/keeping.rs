@@ -116,10 +116,14 @@ async fn a_service_has_the_folders_that_it_is_granted_and_nothing_beside_them() 
 }
 
 #[tokio::test]
-async fn a_folder_that_has_gone_fails_the_call_and_not_the_host() {
+async fn a_folder_is_the_one_that_was_granted_whatever_stands_in_its_place() {
     let host = TestHost::serving(&[]).await;
-    let folder = host.folder.path().join("data");
-    fs::create_dir(&folder).unwrap();
+    let root = host.folder.path();
+    let inside = |name: &str| root.join(name);
+    for (folder, text) in [("data", "granted"), ("outside", "outside")] {
+        fs::create_dir(inside(folder)).unwrap();
+        fs::write(inside(folder).join("in"), text).unwrap();
+    }
     grant(
         &host,
         "keeper",
@@ -127,14 +131,36 @@ async fn a_folder_that_has_gone_fails_the_call_and_not_the_host() {
     );
     host.put("keeper", "guest_keeper");
     host.until(|names| !names.is_empty()).await;
-    fs::remove_dir(&folder).unwrap();
-    let names = json!({ "path": "/data" });
-    assert_eq!(
-        said(&host, None, "names", names.clone()).await["failed"],
-        "the tool `names` of the service `keeper` gave no result: a folder that it is granted cannot be opened; the operator's log has the cause"
+    let read = || said(&host, None, "read", json!({ "path": "/data/in" }));
+    assert_eq!(read().await, "granted");
+
+    // A link in its place leads nowhere, neither at once nor when the host has looked through its folders.
+    fs::rename(inside("data"), inside("was")).unwrap();
+    std::os::unix::fs::symlink("outside", inside("data")).unwrap();
+    assert_eq!(read().await, "granted");
+    host.put("demo", "cloister_demo");
+    host.until(|names| names.contains(&"echo".to_owned())).await;
+    assert_eq!(read().await, "granted");
+
+    // What is gone is gone for the calls, and the host is well.
+    fs::remove_dir_all(inside("was")).unwrap();
+    assert!(
+        read().await["failed"]
+            .as_str()
+            .unwrap()
+            .starts_with("not read")
     );
-    fs::create_dir(&folder).unwrap();
-    assert_eq!(said(&host, None, "names", names).await, json!([]));
+
+    // A folder that is made anew is granted once the host has found it.
+    fs::remove_file(inside("data")).unwrap();
+    fs::create_dir(inside("data")).unwrap();
+    fs::write(inside("data/in"), "anew").unwrap();
+    let found = async {
+        while read().await != "anew" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.unwrap();
 }
 
 #[tokio::test]

@@ -189,3 +189,57 @@ fn bindings_are_generated_in_one_place() {
             .all(|path| path.ends_with("sandbox/bindings.rs"))
     );
 }
+
+/// What stands in backticks in a text.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The texts of all Rust files below a folder of the repository.
+fn rust(folder: &Path, texts: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust(&path, texts);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            texts.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_promise_names_what_shows_it_and_that_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(root.join("host/THREATS.md")).unwrap();
+    let recipes = fs::read_to_string(root.join("justfile")).unwrap();
+    let mut sources = String::new();
+    rust(&root.join("tests"), &mut sources);
+    rust(&root.join("host/src"), &mut sources);
+    let mut wrong = Vec::new();
+    let mut shown = 0;
+    for section in page.split("\n## ").skip(1) {
+        let title = section.lines().next().unwrap();
+        let Some((_, after)) = section.split_once("*Shown by*") else {
+            wrong.push(format!("`{title}` says nothing of what shows it"));
+            continue;
+        };
+        let (named, _) = after.split_once("*Not promised.*").unwrap_or((after, ""));
+        for name in quoted(named) {
+            shown += 1;
+            let is_there = if let Some(recipe) = name.strip_prefix("just ") {
+                let recipe = recipe.split_whitespace().next().unwrap();
+                let mut heads = recipes.lines().map(|line| line.split([' ', ':']).next());
+                heads.any(|head| head == Some(recipe))
+            } else if name.contains('/') {
+                root.join(name).exists()
+            } else {
+                sources.contains(&format!("fn {name}()"))
+            };
+            if !is_there {
+                wrong.push(format!("`{title}` names `{name}`, which is not there"));
+            }
+        }
+    }
+    assert!(shown > 20, "the page is not as this test reads it");
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}

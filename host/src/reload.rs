@@ -12,6 +12,7 @@ mod manifest;
 mod naming;
 mod notes;
 mod offers;
+mod opened;
 mod package_docs;
 mod requirement;
 mod sections;
@@ -21,7 +22,8 @@ mod text;
 mod watch;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,7 @@ use describe::{Described, Terms};
 pub use folder::Contents;
 use folder::{Found, Stamp};
 use manifest::Manifest;
+use opened::{Opened, functions};
 use watch::Watch;
 
 /// How often the folder is looked through even when no event came. Events get lost on network and
@@ -88,6 +91,8 @@ pub struct Reload {
     loads: JoinSet<Loaded>,
     seen: HashMap<Arc<str>, Seen>,
     served: BTreeMap<Arc<str>, Arc<Service>>,
+    /// The stamps of what is served.
+    stamps: HashMap<Arc<str>, Stamp>,
     /// What was reported of names and addresses that several functions want.
     disputes: BTreeSet<String>,
     first_pass: channel::Sender<bool>,
@@ -99,6 +104,8 @@ struct Seen {
     /// When it was first seen with this stamp.
     since: Instant,
     state: State,
+    /// Whether it was loaded once more because of its folders, which is done once.
+    is_anew: bool,
 }
 
 enum State {
@@ -130,6 +137,7 @@ impl Reload {
             loads: JoinSet::new(),
             seen: HashMap::new(),
             served: BTreeMap::new(),
+            stamps: HashMap::new(),
             disputes: BTreeSet::new(),
             first_pass: channel::Sender::new(false),
         }
@@ -165,7 +173,9 @@ impl Reload {
     async fn look(&mut self) {
         self.watch.ensure();
         let folder = self.settings.folder.clone();
-        let found = match tokio::task::spawn_blocking(move || folder::scan(&folder)).await {
+        let served = self.served.clone();
+        let look = move || io::Result::Ok((folder::scan(&folder)?, replaced(&served)));
+        let (found, replaced) = match tokio::task::spawn_blocking(look).await {
             Ok(Ok(found)) => found,
             Ok(Err(cause)) => {
                 tracing::error!(folder = %self.settings.folder.display(), %cause, "the folder of services cannot be read; what was served is served on");
@@ -190,15 +200,20 @@ impl Reload {
             self.publish();
         }
 
+        self.stamps.retain(|name, _| self.served.contains_key(name));
+
         for (name, file) in found {
-            self.consider(name, file);
+            let is_anew = replaced.contains(&name);
+            self.consider(name, file, is_anew);
         }
     }
 
-    fn consider(&mut self, name: Arc<str>, file: Found) {
+    /// Loads a file if it is new, or if it is to be loaded anew.
+    fn consider(&mut self, name: Arc<str>, file: Found, is_anew: bool) {
         let now = Instant::now();
         let since = match self.seen.get(&name) {
             Some(seen) if seen.stamp == file.stamp => match seen.state {
+                State::Done if is_anew && !seen.is_anew => now,
                 State::Loading | State::Done => return,
                 State::Unsettled if now < seen.since + SETTLED => return,
                 // It has stood still: this attempt is the one that counts.
@@ -212,6 +227,7 @@ impl Reload {
                 stamp: file.stamp.clone(),
                 since,
                 state: State::Loading,
+                is_anew,
             },
         );
         let compiler = Arc::clone(&self.compiler);
@@ -260,9 +276,27 @@ impl Reload {
             return false;
         }
         let name = loaded.name;
-        match loaded.result {
+        let before = self.served.get(&name).zip(self.stamps.get(&name));
+        let result = loaded.result.and_then(|described| {
+            let opened = before.and_then(|(service, stamp)| {
+                Opened::between((stamp, service), (&loaded.stamp, &described.service))
+            });
+            match opened {
+                Some(Opened { function, gone: Some(gone) }) => Err(format!(
+                    "its {gone} is gone, which said who may call `{function}`; put it back, or write another that says who may"
+                )),
+                // What is written in place is half there at first, and says less than it will.
+                Some(Opened { function, .. }) if Instant::now() < seen.since + SETTLED => {
+                    Err(format!("more callers than before may call `{function}`"))
+                }
+                Some(_) | None => Ok(described),
+            }
+        });
+        match result {
             Ok(Described { service, notes, .. }) => {
                 seen.state = State::Done;
+                seen.is_anew = false;
+                self.stamps.insert(Arc::clone(&name), loaded.stamp);
                 for note in notes {
                     tracing::warn!(service = %name, "{note}");
                 }
@@ -310,6 +344,18 @@ impl Reload {
             .map(|seen| seen.since + SETTLED)
             .min()
     }
+}
+
+/// The services whose folders are others by now than those that they were granted.
+fn replaced(served: &BTreeMap<Arc<str>, Arc<Service>>) -> HashSet<Arc<str>> {
+    let is_replaced = |service: &Service| {
+        let mut functions = functions(service);
+        functions
+            .next()
+            .is_some_and(|function| function.export.folders_are_replaced())
+    };
+    let served = served.iter().filter(|(_, service)| is_replaced(service));
+    served.map(|(name, _)| Arc::clone(name)).collect()
 }
 
 /// As many names are told in one line.
@@ -419,8 +465,7 @@ fn understand(
         .map_err(|cause| cause.to_string())?
         .granted(grants);
     let limits = manifest
-        .limits
-        .over(settings.limits, &settings.ceiling)
+        .limits(settings.limits, &settings.ceiling)
         .map_err(|cause| format!("in its manifest, {cause}"))?;
     let terms = Terms {
         limits,

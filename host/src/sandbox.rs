@@ -48,7 +48,7 @@ pub use call::Invocation;
 pub use capacity::{Capacity, DoesNotFit};
 pub use compiler::Compiler;
 pub use failure::{Cause, Failure, Fault, NoMemory};
-pub use grants::{Allowed, Bucket, BucketScope, ConfigValues, Folder, Grants, Http, Origin};
+pub use grants::{Allowed, Bucket, BucketScope, ConfigValues, Files, Folder, Grants, Http, Origin};
 pub use imports::keyvalue::{BucketServer, BucketState, BucketStore, NoServer};
 pub use limits::Limits;
 pub use program::{Export, Identity, NotLoaded, Program};

@@ -33,6 +33,17 @@ impl Access {
         }
     }
 
+    /// Whether whoever is passed on by this is passed on by the other, too.
+    pub fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Public | Self::Optional)
+            | (Self::Required | Self::Restricted(_), Self::Required) => true,
+            (Self::Public | Self::Optional, Self::Required | Self::Restricted(_))
+            | (Self::Required, Self::Restricted(_)) => false,
+            (Self::Restricted(this), Self::Restricted(other)) => this.is_within(other),
+        }
+    }
+
     /// The OAuth scopes that a caller needs.
     pub fn scopes(&self) -> &[String] {
         match self {
@@ -76,6 +87,21 @@ impl Requirement {
         [&self.scopes, &self.permissions, &self.roles]
             .iter()
             .all(|grants| grants.names().is_empty())
+    }
+
+    /// Whether whoever meets this meets the other, too.
+    fn is_within(&self, other: &Self) -> bool {
+        let has_all = |this: &Grants, other: &Grants| {
+            let mut wanted = other.names().iter();
+            wanted.all(|name| this.names().contains(name))
+        };
+        let roles = other.roles.names();
+        let has_role = roles.is_empty()
+            || (!self.roles.names().is_empty() && has_all(&other.roles, &self.roles));
+        has_all(&self.scopes, &other.scopes)
+            && has_all(&self.permissions, &other.permissions)
+            && has_role
+            && (self.broader == other.broader || *self.broader == Scopes::default())
     }
 
     /// What a caller lacks first. Scopes come first because a client can ask for more of them.
@@ -217,6 +243,36 @@ mod tests {
             roles: grants(roles),
             ..Requirement::default()
         }
+    }
+
+    #[test]
+    fn one_is_within_another_if_nobody_is_passed_on_who_was_not() {
+        let restricted = |scopes: &[&str], permissions: &[&str], roles: &[&str]| {
+            Access::Required.restricted_to(requirement(scopes, permissions, roles))
+        };
+        let both = restricted(&["a", "b"], &["p"], &["r", "s"]);
+        for (access, is_within) in [
+            (Access::Public, false),
+            (Access::Optional, false),
+            (Access::Required, false),
+            (restricted(&["b", "a", "c"], &["p"], &["r"]), true),
+            (restricted(&["a"], &["p"], &["r"]), false),
+            (restricted(&["a", "b"], &[], &["r"]), false),
+            (restricted(&["a", "b"], &["p"], &[]), false),
+            (restricted(&["a", "b"], &["p"], &["r", "t"]), false),
+        ] {
+            assert_eq!(access.is_within(&both), is_within, "{access:?}");
+            assert!(access.is_within(&Access::Public) && access.is_within(&access));
+        }
+        assert!(both.is_within(&Access::Required) && !Access::Public.is_within(&Access::Required));
+        let broader = BTreeMap::from([("all".to_owned(), grants(&["a"]))]);
+        let wider = Requirement {
+            broader: Arc::new(broader.try_into().unwrap()),
+            ..requirement(&["a"], &[], &[])
+        };
+        let wider = Access::Required.restricted_to(wider);
+        let plain = restricted(&["a"], &[], &[]);
+        assert!(plain.is_within(&wider) && !wider.is_within(&plain));
     }
 
     /// A caller whose token has these claims besides the usual ones.

@@ -66,9 +66,13 @@ pub(super) enum Outcome {
 
 /// The methods that are calls.
 fn calls(method: &str) -> Option<&'static str> {
-    ["tools/call", "prompts/get", "resources/read"]
-        .into_iter()
-        .find(|call| *call == method)
+    let calls = [
+        "tools/call",
+        "prompts/get",
+        "resources/read",
+        "completion/complete",
+    ];
+    calls.into_iter().find(|call| *call == method)
 }
 
 impl Record {

@@ -171,7 +171,6 @@ impl Protocol {
             | Cause::ResultTooLarge { .. }
             | Cause::ArgumentTooLarge
             | Cause::TooRandom
-            | Cause::Folders
             | Cause::KeptIdentity
             | Cause::BadQuestion(_)
             | Cause::TooManyAsk(_)

@@ -50,7 +50,7 @@ pub(super) enum NotDescribed {
         "`{0}` asks who calls, and no WIT text came with the component that could say who may: in production, put the text beside it, or state `wit = \"none\"` in its manifest"
     )]
     NoText(String),
-    #[error("in its manifest, `[tools]`: {0}")]
+    #[error("in its manifest, {0}")]
     Manifest(String),
     #[error("it exports no function that can be a tool, a prompt or a resource{0}")]
     NothingOffered(String),
@@ -118,7 +118,7 @@ pub(super) fn describe(
     reader
         .restrictions
         .all_found()
-        .map_err(NotDescribed::Manifest)?;
+        .map_err(|wrong| NotDescribed::Manifest(manifest.placed(&wrong)))?;
     let Reader {
         found,
         mut notes,

@@ -38,6 +38,17 @@ impl Stamp {
             manifest: FileStamp::at(&wasm.with_extension(MANIFEST)),
         })
     }
+
+    /// What lay beside the component and does not any more.
+    pub(super) fn lost(&self, now: &Self) -> Option<&'static str> {
+        if self.manifest.is_some() && now.manifest.is_none() {
+            Some("manifest")
+        } else if self.sidecar.is_some() && now.sidecar.is_none() {
+            Some("WIT text")
+        } else {
+            None
+        }
+    }
 }
 
 /// The ending of the WIT text beside a component.

@@ -4,6 +4,7 @@ mod files;
 mod http;
 mod secrets;
 mod stores;
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -16,6 +17,7 @@ use self::files::GivenFolder;
 use self::http::GivenHttp;
 use self::secrets::{Secrets, Source};
 use self::stores::GivenBucket;
+pub(super) use self::wrong::Wrong;
 use super::requirement::Stated;
 use crate::auth::Scopes;
 use crate::sandbox::{Grants, Limits};
@@ -37,7 +39,7 @@ pub(super) struct Manifest {
     /// service of the box is for, and nobody else's business.
     sessions: bool,
     /// What one call of it may use.
-    pub(super) limits: GivenLimits,
+    limits: GivenLimits,
     /// What becomes of its errors.
     errors: GivenErrors,
     /// The variables of its environment. `${secret.NAME}` in a value is that secret.
@@ -56,6 +58,9 @@ pub(super) struct Manifest {
     pub(super) scopes: Scopes,
     /// What it demands of the callers of its functions, by their names in WIT or JSON.
     pub(super) tools: BTreeMap<String, Stated>,
+    /// What was read, for the places of mistakes.
+    #[serde(skip)]
+    text: String,
 }
 
 /// What an operator knows of the WIT text of a service.
@@ -69,7 +74,7 @@ pub(super) enum Wit {
 /// What one call may use; what is not given is as for all services.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct GivenLimits {
+struct GivenLimits {
     timeout: Option<Duration>,
     cpu: Option<Duration>,
     memory: Option<Bytes>,
@@ -84,7 +89,7 @@ pub(super) struct GivenLimits {
 impl GivenLimits {
     /// The limits of the service. What is above a ceiling is an error: an operator who grants it should
     /// learn that it is not granted.
-    pub(super) fn over(self, common: Limits, ceiling: &Limits) -> Result<Limits, String> {
+    fn over(self, common: Limits, ceiling: &Limits) -> Result<Limits, Wrong> {
         let limits = Limits {
             timeout: self.timeout.map_or(common.timeout, |it| it.0),
             cpu: self.cpu.map_or(common.cpu, |it| it.0),
@@ -97,16 +102,18 @@ impl GivenLimits {
             concurrency: self.concurrency.map(NonZero::get).or(common.concurrency),
         };
         if let Some(limit) = limits.above(ceiling).first() {
-            return Err(format!(
-                "`limits.{limit}` is above the ceiling of this host; lower it, or raise `ceilings.{limit}` in `cloister.toml`"
-            ));
+            let cause = format!(
+                "it is above the ceiling of this host; lower it, or raise `ceilings.{limit}` in `cloister.toml`"
+            );
+            return Err(Wrong::new(&["limits", limit], cause));
         }
         if let (Some(wanted), Some(most)) = (limits.concurrency, ceiling.concurrency)
             && wanted > most
         {
-            return Err(format!(
-                "`limits.concurrency` is above {most}, the calls that this host runs at once; lower it, or raise `limits.calls` in `cloister.toml`"
-            ));
+            let cause = format!(
+                "it is above {most}, the calls that this host runs at once; lower it, or raise `limits.calls` in `cloister.toml`"
+            );
+            return Err(Wrong::new(&["limits", "concurrency"], cause));
         }
         Ok(limits)
     }
@@ -130,26 +137,46 @@ impl Manifest {
         }
         let text =
             std::str::from_utf8(bytes).map_err(|cause| format!("it is not UTF-8: {cause}"))?;
-        toml::from_str(text).map_err(|cause| cause.to_string())
+        let mut manifest: Self = toml::from_str(text).map_err(|cause| cause.to_string())?;
+        text.clone_into(&mut manifest.text);
+        Ok(manifest)
+    }
+
+    /// What is wrong with one of its values, with the place.
+    pub(super) fn placed(&self, wrong: &Wrong) -> String {
+        wrong.placed(&self.text)
+    }
+
+    /// What one call may use, where it says so, and otherwise what is common to all services.
+    pub(super) fn limits(&self, common: Limits, ceiling: &Limits) -> Result<Limits, String> {
+        let limits = self.limits.over(common, ceiling);
+        limits.map_err(|wrong| self.placed(&wrong))
     }
 
     /// What it grants. Secrets are read now, so a manifest that names one that is not there changes
     /// nothing. Folders that lead to what is the host's `own` are not granted.
     pub(super) fn grants(&self, own: &[PathBuf]) -> Result<Grants, String> {
+        self.granted(own).map_err(|wrong| self.placed(&wrong))
+    }
+
+    fn granted(&self, own: &[PathBuf]) -> Result<Grants, Wrong> {
         let secrets = Secrets::find(&self.secrets)?;
         let env = self.env.iter().map(|(name, value)| {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                return Err(format!("`env.{name}` is no variable of an environment"));
+                return Err(Wrong::new(
+                    &["env", name],
+                    "it is no variable of an environment",
+                ));
             }
             let value = secrets
                 .fill(value)
-                .map_err(|cause| format!("`env.{name}`: {cause}"))?;
+                .map_err(|cause| Wrong::new(&["env", name], cause))?;
             Ok((name.clone(), value.expose_secret().to_owned()))
         });
         let config = self.config.iter().map(|(name, value)| {
             let value = secrets
                 .fill(value)
-                .map_err(|cause| format!("`config.{name}`: {cause}"))?;
+                .map_err(|cause| Wrong::new(&["config", name], cause))?;
             Ok((name.clone(), value.expose_secret().to_owned()))
         });
         Ok(Grants {
@@ -158,7 +185,7 @@ impl Manifest {
             sessions: self.sessions,
             scopes: self.scopes.clone(),
             http: self.http.grant(&secrets)?,
-            config: config.collect::<Result<_, String>>()?,
+            config: config.collect::<Result<_, Wrong>>()?,
             files: files::granted(&self.files, own)?,
             stores: stores::granted(&self.store)?,
             tells_errors: self.errors.detail,
@@ -169,6 +196,59 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_read_and_not_be_granted_is_refused_with_its_place() {
+        for (text, cause) in [
+            (
+                "[limits]\n\nmemory = \"1GiB\"",
+                "`limits.memory`: it is above the ceiling",
+            ),
+            (
+                "[limits]\n\nconcurrency = 8",
+                "`limits.concurrency`: it is above 7",
+            ),
+            (
+                "[env]\n\n\"A=B\" = \"\"",
+                "`env.\"A=B\"`: it is no variable",
+            ),
+            (
+                "[config]\n\na = \"${secret.B}\"",
+                "`config.a`: there is no `B`",
+            ),
+            (
+                "[secrets]\n\nA = { env = \"CLOISTER_TEST_NO_SUCH_VARIABLE\" }",
+                "`secrets.A`: the host's environment has no variable",
+            ),
+            (
+                "[files]\n\n\"data\" = { path = \"/\" }",
+                "`files.data`: the path for the guest",
+            ),
+            (
+                "[files]\n\n\"/data\" = { path = \"no/such\" }",
+                "`files.\"/data\"`: `no/such` cannot be used",
+            ),
+            (
+                "[store]\n\n\"\" = { scope = \"user\" }",
+                "`store.\"\"`: the name of a bucket",
+            ),
+            (
+                "[http]\nallow = [\"https://a.example\"]\nheaders.\"https://a.example\" = { host = \"a\" }",
+                "`http.headers.\"https://a.example\".host`: the host makes this header itself",
+            ),
+        ] {
+            let manifest = Manifest::read(text.as_bytes()).unwrap();
+            let ceiling = Limits {
+                concurrency: Some(7),
+                ..Limits::CEILING
+            };
+            let limits = manifest.limits(Limits::default(), &ceiling);
+            let granted = limits.and_then(|_| manifest.grants(&[]).map(|_| ()));
+            let refused = granted.unwrap_err();
+            assert!(refused.starts_with("line 3, column "), "{refused}");
+            assert!(refused.contains(cause), "{refused}");
+        }
+    }
 
     #[test]
     fn what_is_unknown_is_refused_with_its_place() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use wit_parser::{Docs, Function, InterfaceId, Resolve, World, WorldItem};
 
+use super::manifest::Wrong;
 use super::tags;
 use super::words::{Place, Said, Text, Words};
 use crate::auth::{Grants, Requirement, Scopes};
@@ -153,16 +154,18 @@ impl<'a> Restrictions<'a> {
     }
 
     /// Whether each entry of the manifest is one of a function: a wrong name must not open one.
-    pub(super) fn all_found(&self) -> Result<(), String> {
+    pub(super) fn all_found(&self) -> Result<(), Wrong> {
         if let Some((one, other)) = self.doubled {
-            return Err(format!(
-                "`{one}` and `{other}` are the same function; keep one of them"
-            ));
+            let cause = format!("`{one}` and `{other}` are the same function; keep one of them");
+            return Err(Wrong::new(&["tools", one], cause));
         }
         let mut names = self.stated.keys();
         match names.find(|name| !self.found.contains(&***name)) {
-            Some(name) => Err(format!(
-                "the component has no function `{name}`; use a name as in its WIT, or as a client sees it"
+            Some(name) => Err(Wrong::new(
+                &["tools", name],
+                format!(
+                    "the component has no function `{name}`; use a name as in its WIT, or as a client sees it"
+                ),
             )),
             None => Ok(()),
         }

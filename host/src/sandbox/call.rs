@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceAny, ResourceTable, Val};
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use super::admission::{Claim, Full, Place};
 use super::client::Client;
 use super::deadline::Deadline;
 use super::failure::{Cause, Circumstances, Ended, OutOfTime};
-use super::grants::{Folder, Grants};
+use super::grants::Grants;
 use super::imports::auth::AuthUser;
 use super::imports::http::Outgoing;
 use super::meter::Meter;
@@ -142,8 +142,7 @@ impl Sandbox {
         let out_of_time = |OutOfTime| Cause::OutOfTime {
             limit: limits.timeout,
         };
-        let wasi = deadline.bound(wasi(&export.grants, &traces.stderr)).await;
-        let call = Call {
+        let mut call = Call {
             service: Arc::clone(&service),
             caller,
             behalf,
@@ -162,11 +161,12 @@ impl Sandbox {
             database: self.database.clone(),
             refusal: traces.refusal.clone(),
             place,
-            wasi: wasi.map_err(out_of_time)??.build(),
+            wasi: wasi(&export.grants, &traces.stderr),
             table: ResourceTable::new(),
             meter,
             course: Course::default(),
         };
+        export.grants.files.lend(&mut call);
         let mut store = call.store(export, &limits, usage.clone(), traces.stderr.clone());
         let work = async { run(&mut store, export, arguments).await.map(read) };
         // Two clocks, because each is blind where the other sees: the store's epoch ends a guest that
@@ -189,39 +189,15 @@ impl Sandbox {
 }
 
 /// What a guest has of the system.
-async fn wasi(grants: &Arc<Grants>, stderr: &Stderr) -> Result<WasiCtxBuilder, Ended> {
-    let mut wasi = WasiCtxBuilder::new();
-    wasi.stderr(stderr.clone())
+fn wasi(grants: &Grants, stderr: &Stderr) -> WasiCtx {
+    WasiCtxBuilder::new()
+        .stderr(stderr.clone())
         .envs(&grants.env)
         .max_random_size(u64::try_from(RANDOM).unwrap_or(u64::MAX))
         // No address is allowed either, but a socket is one of the host's even before it has one.
         .allow_tcp(false)
-        .allow_udp(false);
-    if grants.files.is_empty() {
-        return Ok(wasi);
-    }
-    let grants = Arc::clone(grants);
-    let opened = tokio::task::spawn_blocking(move || open(wasi, &grants.files)).await;
-    opened
-        .unwrap_or_else(|panic| Err(panic.to_string()))
-        .map_err(|account| Ended {
-            cause: Cause::Folders,
-            account: Some(account),
-        })
-}
-
-/// Opens the folders that a service is granted.
-fn open(mut wasi: WasiCtxBuilder, folders: &[Folder]) -> Result<WasiCtxBuilder, String> {
-    for folder in folders {
-        let perms = if folder.write {
-            FsPerms::ReadWrite
-        } else {
-            FsPerms::ReadOnly
-        };
-        wasi.preopened_dir(&folder.path, &folder.guest, perms)
-            .map_err(|cause| format!("`{}`: {cause:#}", folder.path.display()))?;
-    }
-    Ok(wasi)
+        .allow_udp(false)
+        .build()
 }
 
 async fn run(

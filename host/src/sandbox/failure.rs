@@ -125,9 +125,6 @@ pub enum Cause {
         bytes(RANDOM)
     )]
     TooRandom,
-    /// A folder that the service is granted cannot be opened.
-    #[error("a folder that it is granted cannot be opened; the operator's log has the cause")]
-    Folders,
     /// The guest did not let go of the caller's identity.
     #[error("it kept the handle of the user it was lent; a tool must drop it before it returns")]
     KeptIdentity,
@@ -213,7 +210,6 @@ impl Cause {
             Self::ResultTooLarge { .. } => "result_too_large",
             Self::ArgumentTooLarge => "argument_too_large",
             Self::TooRandom => "too_random",
-            Self::Folders => "folders",
             Self::KeptIdentity => "kept_identity",
             Self::NotAsked(_) => "not_asked",
             Self::BadQuestion(_) => "bad_question",

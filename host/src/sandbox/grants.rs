@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::auth::Scopes;
 
 pub use self::config::ConfigValues;
-pub use self::files::Folder;
+pub use self::files::{Files, Folder};
 pub use self::http::{Allowed, Http, Origin};
 pub(super) use self::http::{CONNECT, Prohibited, Unresolved};
 pub use self::stores::{Bucket, BucketScope};
@@ -34,7 +34,7 @@ pub struct Grants {
     /// The values that it finds by name in `wasi:config`.
     pub config: ConfigValues,
     /// The folders that it has.
-    pub files: Vec<Folder>,
+    pub files: Files,
     /// The buckets that it has, by their names.
     pub stores: BTreeMap<String, Bucket>,
     /// Whether callers are told what it said last when it fails.

@@ -35,6 +35,13 @@ pub struct Export {
     pub(super) manners: Manners,
 }
 
+impl Export {
+    /// Whether other folders stand where those were that it is granted. Blocks.
+    pub fn folders_are_replaced(&self) -> bool {
+        self.grants.files.are_replaced()
+    }
+}
+
 /// Where a function takes the caller's identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::sandbox::Folder;
+use super::Wrong;
+use crate::sandbox::{Files, Folder};
 
 /// A folder, by its path for the guest.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -23,13 +24,14 @@ pub(super) struct GivenFolder {
 pub(super) fn granted(
     given: &BTreeMap<String, GivenFolder>,
     own: &[PathBuf],
-) -> Result<Vec<Folder>, String> {
-    given
+) -> Result<Files, Wrong> {
+    let folders = given
         .iter()
         .map(|(guest, folder)| {
-            granted_one(guest, folder, own).map_err(|cause| format!("`files.{guest:?}`: {cause}"))
+            granted_one(guest, folder, own).map_err(|cause| Wrong::new(&["files", guest], cause))
         })
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    Files::open(&folders).map_err(|cause| Wrong::new(&["files"], cause.to_string()))
 }
 
 fn granted_one(guest: &str, given: &GivenFolder, own: &[PathBuf]) -> Result<Folder, String> {
@@ -118,7 +120,7 @@ mod tests {
             ("/data", "later", "the host's own"),
             ("/data", ".", "the host's own"),
         ] {
-            let refused = try_one(guest, path).unwrap_err();
+            let refused = try_one(guest, path).err().unwrap().placed("");
             assert!(refused.contains(cause), "{guest} {path}: {refused}");
         }
     }

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
+use super::Wrong;
 use super::secrets::Secrets;
 use crate::sandbox::{Allowed, Http, Origin};
 
@@ -20,14 +21,16 @@ pub(super) struct GivenHttp {
 }
 
 impl GivenHttp {
-    pub(super) fn grant(&self, secrets: &Secrets) -> Result<Option<Http>, String> {
+    pub(super) fn grant(&self, secrets: &Secrets) -> Result<Option<Http>, Wrong> {
         if self.allow.is_empty() && self.headers.is_empty() {
             return Ok(None);
         }
         let headers = self.headers.iter().map(|(origin, given)| {
             let mut headers = HeaderMap::new();
             for (name, text) in given {
-                let wrong = |cause: &str| format!("`http.headers.\"{origin}\".{name}`: {cause}");
+                let wrong = |cause: &str| {
+                    Wrong::new(&["http", "headers", &origin.to_string(), name], cause)
+                };
                 let key = header(name).map_err(&wrong)?;
                 let text = secrets.fill(text).map_err(|cause| wrong(&cause))?;
                 let mut value = HeaderValue::from_str(text.expose_secret())
@@ -37,8 +40,10 @@ impl GivenHttp {
             }
             Ok((origin.clone(), headers))
         });
-        let headers = headers.collect::<Result<_, String>>()?;
-        Http::new(self.allow.clone(), headers).map(Some)
+        let headers = headers.collect::<Result<_, Wrong>>()?;
+        let http = Http::new(self.allow.clone(), headers);
+        http.map(Some)
+            .map_err(|cause| Wrong::new(&["http", "headers"], cause))
     }
 }
 
@@ -61,7 +66,10 @@ mod tests {
         let granted = |text: &str| {
             toml::from_str::<GivenHttp>(text)
                 .map_err(|cause| cause.to_string())
-                .and_then(|given| given.grant(&Secrets::default()))
+                .and_then(|given| {
+                    let granted = given.grant(&Secrets::default());
+                    granted.map_err(|wrong| wrong.placed(""))
+                })
                 .map(|http| http.is_some())
         };
         assert_eq!(granted(""), Ok(false));

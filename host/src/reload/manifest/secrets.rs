@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::Wrong;
+
 /// The longest secret.
 const LONGEST: u64 = 64 << 10;
 
@@ -49,17 +51,17 @@ pub(super) struct Secrets(BTreeMap<String, SecretString>);
 
 impl Secrets {
     /// Finds them all. The error names the first that is not there.
-    pub(super) fn find(sources: &BTreeMap<String, Source>) -> Result<Self, String> {
+    pub(super) fn find(sources: &BTreeMap<String, Source>) -> Result<Self, Wrong> {
         sources
             .iter()
             .filter(|(_, source)| !matches!(source, Source::User { .. }))
             .map(|(name, source)| {
                 let secret = source
                     .read()
-                    .map_err(|cause| format!("`secrets.{name}`: {cause}"))?;
+                    .map_err(|cause| Wrong::new(&["secrets", name], cause))?;
                 Ok((name.clone(), secret))
             })
-            .collect::<Result<_, String>>()
+            .collect::<Result<_, Wrong>>()
             .map(Self)
     }
 

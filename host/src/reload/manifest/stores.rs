@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::Wrong;
 use crate::sandbox::{Bucket, BucketScope};
 use crate::units::Bytes;
 
@@ -33,14 +34,13 @@ enum Scope {
 /// The buckets by their names.
 pub(super) fn granted(
     given: &BTreeMap<String, GivenBucket>,
-) -> Result<BTreeMap<String, Bucket>, String> {
+) -> Result<BTreeMap<String, Bucket>, Wrong> {
     given
         .iter()
         .map(|(name, bucket)| {
             if name.is_empty() || name.len() > LONGEST_NAME {
-                return Err(format!(
-                    "`store.{name:?}`: the name of a bucket has from 1 to {LONGEST_NAME} bytes"
-                ));
+                let cause = format!("the name of a bucket has from 1 to {LONGEST_NAME} bytes");
+                return Err(Wrong::new(&["store", name], cause));
             }
             let quota = bucket.quota.map_or(QUOTA, |quota| quota.0);
             let bucket = Bucket {
