@@ -74,7 +74,7 @@ mod tests {
         for (keys, placed) in [
             (
                 ["files", "/ü", "path"],
-                "line 2, column 8, `files.\"/ü\".path`: no",
+                "line 2, column 10, `files.\"/ü\".path`: no",
             ),
             (
                 ["files", "/b", ""],
