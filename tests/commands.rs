@@ -720,6 +720,57 @@ async fn until_said(
 }
 
 #[tokio::test]
+async fn the_log_names_the_line_that_is_missing_in_a_manifest() {
+    let folder = folder();
+    let mcp = folder.path().join("mcp");
+    for (service, guest) in [("keeper", "guest_keeper"), ("faulty", "guest_faulty")] {
+        fs::copy(component(guest), mcp.join(format!("{service}.wasm"))).unwrap();
+    }
+    let (mut host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
+    let url = banner
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("endpoint"))
+        .unwrap()
+        .trim();
+    let token = run(cloister(folder.path()).args(["token", "--sub", "user_1", "--url", url])).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut lines = BufReader::new(host.stderr.take().unwrap()).lines();
+    for (tool, arguments, line) in [
+        (
+            "setting",
+            serde_json::json!({ "name": "units" }),
+            "it is given no configuration; the operator gives it values in `mcp/keeper.toml`, under `[config]`: name = \"value\"",
+        ),
+        (
+            "keep",
+            serde_json::json!({ "bucket": "all", "steps": [] }),
+            "in `mcp/keeper.toml`, under `[store]`: \"all\" = { scope = \"user\" }",
+        ),
+        (
+            "tellSecret",
+            serde_json::json!({ "name": "WEATHER" }),
+            "in `mcp/faulty.toml`, under `[secrets]`: \"WEATHER\" = { user = \"its name in their private metadata\" }",
+        ),
+    ] {
+        let request = client.post(url).header("content-type", "application/json");
+        let request = request.bearer_auth(utf8(&token.stdout).trim());
+        let call = crate::harness::call(1, tool, arguments);
+        let reply = request.body(call.to_string()).send().await.unwrap();
+        assert_eq!(reply.status(), 200, "{tool}");
+        until_said(&mut lines, line).await;
+    }
+    // Who is granted none on purpose is not told of it.
+    fs::write(mcp.join("keeper.toml"), "[config]\n").unwrap();
+    until_said(&mut lines, "serving").await;
+    let call = crate::harness::call(1, "setting", serde_json::json!({ "name": "units" }));
+    let request = client.post(url).header("content-type", "application/json");
+    let reply = request.body(call.to_string()).send().await.unwrap();
+    assert_eq!(reply.status(), 200);
+    let log = until_said(&mut lines, "#setting").await;
+    assert!(!log.contains("[config]"), "{log}");
+}
+
+#[tokio::test]
 async fn a_manifest_that_is_gone_or_broken_opens_nothing() {
     let folder = folder();
     let mcp = folder.path().join("mcp");

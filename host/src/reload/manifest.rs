@@ -47,7 +47,7 @@ pub(super) struct Manifest {
     /// Where it may send requests.
     http: GivenHttp,
     /// The values that it finds by name in `wasi:config`. `${secret.NAME}` in one is that secret.
-    config: BTreeMap<String, String>,
+    config: Option<BTreeMap<String, String>>,
     /// The folders that it has, by their paths for the guest.
     files: BTreeMap<String, GivenFolder>,
     /// The buckets that it has, by their names.
@@ -173,19 +173,21 @@ impl Manifest {
                 .map_err(|cause| Wrong::new(&["env", name], cause))?;
             Ok((name.clone(), value.expose_secret().to_owned()))
         });
-        let config = self.config.iter().map(|(name, value)| {
+        let filled = |(name, value): (&String, &String)| {
             let value = secrets
                 .fill(value)
                 .map_err(|cause| Wrong::new(&["config", name], cause))?;
             Ok((name.clone(), value.expose_secret().to_owned()))
-        });
+        };
+        let config = self.config.as_ref();
+        let config = config.map(|values| values.iter().map(filled).collect());
         Ok(Grants {
             env: env.collect::<Result<_, _>>()?,
             user_secrets: secrets::of_users(&self.secrets),
             sessions: self.sessions,
             scopes: self.scopes.clone(),
             http: self.http.grant(&secrets)?,
-            config: config.collect::<Result<_, Wrong>>()?,
+            config: config.transpose()?.unwrap_or_default(),
             files: files::granted(&self.files, own)?,
             stores: stores::granted(&self.store)?,
             tells_errors: self.errors.detail,

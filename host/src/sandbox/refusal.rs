@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+/// The longest part of a name that is repeated in a text.
+const SHOWN: usize = 64;
+
 /// The first thing that a call was refused, in words that say how it is granted. Clones are the same
 /// call's.
 #[derive(Clone, Debug, Default)]
@@ -21,4 +24,13 @@ impl Refusal {
     pub(super) fn text(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
     }
+}
+
+/// The beginning of a name that a guest has chosen, in quotes as in a manifest.
+pub(super) fn quoted(name: &str) -> String {
+    format!(
+        "{:?}",
+        name.get(..name.floor_char_boundary(SHOWN))
+            .unwrap_or_default()
+    )
 }

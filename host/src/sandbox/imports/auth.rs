@@ -8,6 +8,7 @@ use wasmtime::{Result, format_err};
 
 use crate::auth::{Kind, NoSecret, Principal};
 use crate::sandbox::bindings::cloister::mcp::auth;
+use crate::sandbox::refusal::quoted;
 use crate::sandbox::store::Call;
 
 /// What stands behind `auth-user`. It holds nothing: a store has one caller, and the identity lies
@@ -42,6 +43,14 @@ impl auth::HostAuthUser for Call {
         let caller = self.caller()?;
         let granted = &self.grants.user_secrets;
         let secret = self.auth.secret(caller, granted, &name).await;
+        if let Err(NoSecret::NotGranted) = secret {
+            self.refuse(|service| {
+                let shown = quoted(&name);
+                format!(
+                    "the secret {shown} of its callers is not granted; the operator grants it in `mcp/{service}.toml`, under `[secrets]`: {shown} = {{ user = \"its name in their private metadata\" }}"
+                )
+            });
+        }
         Ok(secret
             .map(|secret| secret.expose_secret().to_owned())
             .map_err(|none| match none {

@@ -20,10 +20,8 @@ pub use self::database::{BucketServer, BucketState, BucketStore, NoServer};
 use self::place::Place;
 use crate::auth::Principal;
 use crate::sandbox::grants::BucketScope;
+use crate::sandbox::refusal::quoted;
 use crate::sandbox::store::Call;
-
-/// The longest part of a name that is repeated in a text.
-const SHOWN: usize = 64;
 
 /// A bucket that a guest has open.
 #[expect(
@@ -103,7 +101,7 @@ impl Call {
     fn place(&self, identifier: &str) -> std::result::Result<Place, Refused> {
         let Some(granted) = self.grants.stores.get(identifier) else {
             self.refuse(|service| {
-                let shown = shown(identifier);
+                let shown = quoted(identifier);
                 format!(
                     "the bucket {shown} is not granted; the operator grants it in `mcp/{service}.toml`, under `[store]`: {shown} = {{ scope = \"user\" }}"
                 )
@@ -123,7 +121,7 @@ impl Call {
             self.refuse(|_| {
                 format!(
                     "the bucket {} has the scope `{scope}`, and this call has none; the function must take a parameter `user: borrow<auth-user>`, and its caller have what the scope names",
-                    shown(identifier)
+                    quoted(identifier)
                 )
             });
             return Err(Refused::AccessDenied);
@@ -137,13 +135,4 @@ impl Call {
             party: self.behalf.clone(),
         })
     }
-}
-
-/// The beginning of a name, in quotes as in a manifest.
-fn shown(name: &str) -> String {
-    format!(
-        "{:?}",
-        name.get(..name.floor_char_boundary(SHOWN))
-            .unwrap_or_default()
-    )
 }
