@@ -75,6 +75,13 @@ pub(crate) async fn start(command: &mut Command) -> (Child, String) {
     (child, banner)
 }
 
+/// Where a host is called that has this banner.
+pub(crate) fn endpoint(banner: &str) -> &str {
+    let mut lines = banner.lines();
+    let endpoint = lines.find_map(|line| line.trim().strip_prefix("endpoint"));
+    endpoint.unwrap().trim()
+}
+
 pub(crate) async fn run(command: &mut Command) -> Output {
     tokio::time::timeout(PATIENCE, command.output())
         .await
@@ -116,11 +123,7 @@ async fn the_banner_holds_a_call_that_works_when_pasted() {
 async fn a_token_for_anybody_comes_from_the_command_line() {
     let folder = folder();
     let (_host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let output = run(cloister(folder.path()).args([
         "token", "--sub", "user_1", "--email", "a@b.c", "--ttl", "60s", "--url", url,
     ]))
@@ -169,11 +172,7 @@ async fn what_a_tool_demands_is_shown_and_can_be_had_in_development() {
     );
 
     let (_host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     for (granted, status) in [
         ("--scope b --scope a --permission org:c:d --role org:f", 200),
         ("--scope b --scope a --role org:f", 403),
@@ -267,11 +266,7 @@ async fn every_call_leaves_a_line_and_no_guest_can_forge_one() {
     )
     .unwrap();
     let (mut host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for name in ["printTricks", "nothing", "no\nsuch"] {
         client
@@ -338,11 +333,7 @@ async fn lines_for_machines_can_be_read_whatever_a_guest_says() {
     let mut command = cloister(folder.path());
     command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
     let (mut host, banner) = start(&mut command).await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     client
         .post(url)
@@ -406,11 +397,7 @@ async fn the_log_says_where_a_call_has_been_and_never_what_the_host_put_on() {
         "info,cloister=trace,reqwest=trace,hyper_util=trace",
     ]);
     let (mut host, banner) = start(command.env("KEY", "s3cret")).await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for target in [&*format!("{origin}/path?q=private"), "http://example.com/"] {
         let arguments = serde_json::json!({ "url": target });
@@ -456,11 +443,7 @@ async fn what_is_in_progress_when_the_host_stops_is_answered() {
             .env("CLOISTER_GRACE", "100ms"),
     )
     .await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let call = client
         .post(url)
@@ -513,13 +496,7 @@ async fn a_host_that_stops_takes_nothing_new_and_finishes_what_it_has() {
             .env("CLOISTER_GRACE", "10m"),
     )
     .await;
-    let url: reqwest::Url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
+    let url: reqwest::Url = endpoint(&banner).parse().unwrap();
     let address = (url.host_str().unwrap(), url.port().unwrap());
     let arguments = serde_json::json!({ "times": 1, "milliseconds": 1_000 });
     let call = reqwest::Client::builder()
@@ -727,11 +704,7 @@ async fn the_log_names_the_line_that_is_missing_in_a_manifest() {
         fs::copy(component(guest), mcp.join(format!("{service}.wasm"))).unwrap();
     }
     let (mut host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let token = run(cloister(folder.path()).args(["token", "--sub", "user_1", "--url", url])).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut lines = BufReader::new(host.stderr.take().unwrap()).lines();
@@ -783,11 +756,7 @@ async fn a_manifest_that_is_gone_or_broken_opens_nothing() {
     let restricted = "[tools.greet]\nscopes = [\"a\"]\n";
     put(restricted);
     let (mut host, banner) = start(cloister(folder.path()).args(["--listen", "127.0.0.1:0"])).await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let greeted = || async {
         let call = crate::harness::call(1, "greet", serde_json::json!({ "name": "Ada" }));
@@ -855,11 +824,7 @@ async fn the_line_of_a_call_says_all_that_is_to_be_known_of_it() {
     let (mut host, banner) =
         start(cloister(folder.path()).args(["--listen", "127.0.0.1:0", "--log-format", "json"]))
             .await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let (_, token) = banner.split_once("TOKEN=").unwrap();
     let token = token.lines().next().unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

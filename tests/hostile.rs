@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use crate::commands::{cloister, start};
+use crate::commands::{cloister, endpoint, start};
 use crate::harness::{TestHost, call, component, text};
 
 /// Limits that a test can wait for. A guest that computes must reach that limit first, however little of
@@ -491,9 +491,7 @@ async fn the_log_has_what_a_guest_said_last_however_its_call_ended() {
             .env("CLOISTER_LOG", "cloister=debug"),
     )
     .await;
-    let endpoint = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"));
+    let url = endpoint(&banner);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for (tool, arguments) in [
         ("printForever", json!({})),
@@ -501,7 +499,7 @@ async fn the_log_has_what_a_guest_said_last_however_its_call_ended() {
         ("print", json!({ "bytes": 128 })),
     ] {
         let request = client
-            .post(endpoint.unwrap().trim())
+            .post(url)
             .header("content-type", "application/json")
             .body(call(1, tool, arguments).to_string());
         request.send().await.unwrap();

@@ -7,7 +7,7 @@ use cloister::issuer::TokenRequest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::commands::{cloister, start};
+use crate::commands::{cloister, endpoint, start};
 use crate::harness::{PATIENCE, TestHost, call, component, text};
 
 /// A host whose service `keeper` has this manifest. `{root}` in it is the folder above the services.
@@ -670,12 +670,7 @@ async fn what_was_acknowledged_is_there_after_the_host_was_killed() {
                 .stderr(std::process::Stdio::null()),
         )
         .await;
-        let url = banner
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("endpoint"))
-            .unwrap()
-            .trim()
-            .to_owned();
+        let url = endpoint(&banner).to_owned();
 
         let mut found = Vec::new();
         for keys in acknowledged.chunks(100) {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::commands::{cloister, start};
+use crate::commands::{cloister, endpoint, start};
 use crate::harness::{PATIENCE, TestHost, call, component, text};
 use crate::keeping::{
     buckets_are_shared_by_those_who_may, buckets_do_what_their_interface_says, count, keeper_with,
@@ -297,11 +297,7 @@ async fn answered(configure: impl FnOnce(&mut Command)) -> (String, String) {
     ]);
     configure(&mut command);
     let (mut host, banner) = start(&mut command).await;
-    let url = banner
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("endpoint"))
-        .unwrap()
-        .trim();
+    let url = endpoint(&banner);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let told = step("set", json!(["k3y", "va1ue"]));
     let message = call(1, "keep", steps("all", &[told, step("get", "k3y")]));
