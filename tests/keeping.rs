@@ -67,7 +67,7 @@ async fn a_service_has_the_folders_that_it_is_granted_and_nothing_beside_them() 
     grant(
         &host,
         "keeper",
-        "[files]\n\"/data\" = { path = \"{root}/data\" }\n\"/work\" = { path = \"{root}/work\", write = true }\n",
+        "[files]\n\"/data\" = { path = \"{root}/data\" }\n\"/desk\" = { path = \"{root}/work\", write = true }\n",
     );
     host.put("keeper", "guest_keeper");
     host.until(|names| !names.is_empty()).await;
@@ -86,17 +86,17 @@ async fn a_service_has_the_folders_that_it_is_granted_and_nothing_beside_them() 
         ("read", json!({ "path": "/etc/passwd" })),
         ("write", write("/data/in.txt")),
         ("write", write("/data/new.txt")),
-        ("write", write("/work/new.txt")),
-        ("write", write("/work/../escaped.txt")),
-        ("write", write("/work/up/escaped.txt")),
+        ("write", write("/desk/new.txt")),
+        ("write", write("/desk/../escaped.txt")),
+        ("write", write("/desk/up/escaped.txt")),
         (
             "link",
-            json!({ "target": "../outside.txt", "path": "/work/link" }),
+            json!({ "target": "../outside.txt", "path": "/desk/link" }),
         ),
-        ("read", json!({ "path": "/work/link" })),
+        ("read", json!({ "path": "/desk/link" })),
         (
             "link",
-            json!({ "target": "/etc/passwd", "path": "/work/absolute" }),
+            json!({ "target": "/etc/passwd", "path": "/desk/absolute" }),
         ),
         ("link", json!({ "target": "in.txt", "path": "/data/link" })),
     ] {

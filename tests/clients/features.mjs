@@ -179,9 +179,9 @@ export async function exercise(client, versions, transport, open) {
         content: plain(`${[content].flat()[0].text}: ${maxTokens}`),
       };
     };
-    person.roots = () => ({ roots: [{ uri: "file:///work/notes", name: "notes" }] });
+    person.roots = () => ({ roots: [{ uri: "file:///srv/notes", name: "notes" }] });
     const said = text(await call("test_input_required_result_multiple_inputs"));
-    assert.equal(said, "Hello, Ada!\nGenerate a greeting: 50\nClient roots: file:///work/notes");
+    assert.equal(said, "Hello, Ada!\nGenerate a greeting: 50\nClient roots: file:///srv/notes");
   });
   await check(client, "answers in two rounds, each question once, and in a prompt", async () => {
     const asked = [];

@@ -159,9 +159,9 @@ class Connection:
 
         self.person.elicit = lambda _params: types.ElicitResult(action="accept", content={"name": "Ada"})
         self.person.sample = sample
-        self.person.roots = lambda: types.ListRootsResult(roots=[types.Root(uri="file:///work/notes", name="notes")])
+        self.person.roots = lambda: types.ListRootsResult(roots=[types.Root(uri="file:///srv/notes", name="notes")])
         said = text(await self.call("test_input_required_result_multiple_inputs"))
-        equal(said, "Hello, Ada!\nGenerate a greeting: 50\nClient roots: file:///work/notes")
+        equal(said, "Hello, Ada!\nGenerate a greeting: 50\nClient roots: file:///srv/notes")
 
     async def two_rounds(self):
         asked = []

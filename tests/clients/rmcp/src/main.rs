@@ -111,7 +111,7 @@ impl ClientHandler for Person {
         &self,
         _: RequestContext<RoleClient>,
     ) -> Result<ListRootsResult, ErrorData> {
-        let roots = json!({"roots": [{"uri": "file:///work/notes", "name": "notes"}]});
+        let roots = json!({"roots": [{"uri": "file:///srv/notes", "name": "notes"}]});
         Ok(from_value(roots).unwrap())
     }
 
@@ -350,7 +350,7 @@ impl Connection {
         let person = self.client.service();
         person.answers(|_| json!({"action": "accept", "content": {"name": "Ada"}}));
         let name = "test_input_required_result_multiple_inputs";
-        let expected = "Hello, Ada!\nGenerate a greeting: 50\nClient roots: file:///work/notes";
+        let expected = "Hello, Ada!\nGenerate a greeting: 50\nClient roots: file:///srv/notes";
         equal("the text", &*self.said(name, json!({})).await?, expected)
     }
 
