@@ -20,6 +20,7 @@ mod hostile; // tools that try what no tool may
 mod identity; // who is calling, and who is turned away
 mod keeping; // files, buckets and configuration, as granted
 mod library; // prompts, resources, templates, completions, content
+mod log; // what the binary writes of each call
 mod outages; // an issuer that is away, and what is said of it
 mod pages; // long lists
 mod questions; // what a tool asks, and the client answers

@@ -95,10 +95,6 @@ pub(crate) async fn connection(
                 continue;
             }
         };
-        // A bad token is turned away before anybody looks at what is called.
-        if case.token == Token::Bad {
-            tally.unlogged.fetch_add(1, Ordering::Relaxed);
-        }
         let way = match (stage, before) {
             (Some(stage), Some(before)) => stage.since(before),
             _ => Way::First,

@@ -26,8 +26,6 @@ pub(crate) struct Tally {
     pub(crate) over: AtomicBool,
     /// Requests that were answered.
     pub(crate) answered: AtomicU64,
-    /// Those of them that leave no line in the log.
-    pub(crate) unlogged: AtomicU64,
     /// Requests that were given up before they were.
     pub(crate) given_up: AtomicU64,
     /// Calls of the one who floods that were turned away.
@@ -84,7 +82,7 @@ impl Tally {
         }
         let lines: u64 = noted.calls.values().sum();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let answered = count(&self.answered) - count(&self.unlogged);
+        let answered = count(&self.answered);
         let most = answered + count(&self.given_up);
         if lines < answered || lines > most {
             self.missed(format!(

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -85,21 +84,15 @@ fn answer(answer: Answer, form: Form, challenge: &Challenge) -> Response {
 }
 
 /// A caller who is turned away (RFC 6750 §3; MCP 2026-07-28, authorization). The texts are those of
-/// the class; why exactly is in the log. `message` is the same as a JSON-RPC error, for the statuses from
-/// which clients do not see what is meant: they look there for what kind of server they have met.
+/// the class; why exactly is in the log.
 fn unauthorized(denied: &Denied, message: Vec<u8>, challenge: &Challenge) -> Response {
-    let oauth = |status, error| {
-        let body = json!({ "error": error, "error_description": denied.to_string() });
-        (status, Json(body)).into_response()
+    let status = match denied.class {
+        Class::Missing | Class::Expired | Class::Invalid => StatusCode::UNAUTHORIZED,
+        Class::InsufficientScope | Class::Forbidden => StatusCode::FORBIDDEN,
+        Class::Malformed => StatusCode::BAD_REQUEST,
+        Class::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let mut response = match denied.class {
-        Class::Missing => oauth(StatusCode::UNAUTHORIZED, "unauthorized"),
-        Class::Expired | Class::Invalid => oauth(StatusCode::UNAUTHORIZED, "invalid_token"),
-        Class::InsufficientScope => oauth(StatusCode::FORBIDDEN, "insufficient_scope"),
-        Class::Forbidden => oauth(StatusCode::FORBIDDEN, "forbidden"),
-        Class::Malformed => body(StatusCode::BAD_REQUEST, message, Form::Json),
-        Class::Unavailable => body(StatusCode::SERVICE_UNAVAILABLE, message, Form::Json),
-    };
+    let mut response = body(status, message, Form::Json);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let challenge = challenge

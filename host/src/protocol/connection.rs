@@ -15,6 +15,7 @@ use super::exchange::{Event, Events, Exchange, Reply, while_read};
 use super::json::{map, notification};
 use super::message::{Body, Message, Notification, Request};
 use super::meta;
+use super::record::{Outcome, Record};
 use super::reply::{Answer, Error};
 use super::session::{InUse, Session};
 use super::transcript::Transcript;
@@ -75,58 +76,66 @@ impl Connection {
     /// dropping one cancels its request.
     pub async fn receive(self: &Arc<Self>, body: Bytes) -> Reply {
         // It is read once more where it is worked on, which borrows from it.
-        match Body::parse(&body) {
-            Err(refused) => Reply::Answer(refused.answer()),
-            Ok(Body::One(Message::Notification(notification))) => self.heard(&notification),
-            Ok(Body::One(Message::Response(response))) => {
+        let parsed = match Body::parse(&body) {
+            Ok(parsed) => parsed,
+            Err(refused) => return Reply::Answer(refused.answer()),
+        };
+        match &parsed {
+            Body::One(Message::Notification(notification)) => self.heard(notification),
+            Body::One(Message::Response(response)) => {
                 if let Some(session) = self.session() {
-                    session.answered(&response);
+                    session.answered(response);
                 }
                 Reply::Answer(Answer::accepted())
             }
-            Ok(Body::One(Message::Request(request))) if opens_session(&request) => {
-                let reply = self.exchange(body).reply().await;
+            Body::One(Message::Request(request)) if opens_session(request) => {
+                let reply = self.exchange(body.clone()).reply().await;
                 if let Reply::Answer(answer) = &reply {
                     self.open(answer.session.as_deref());
                 }
                 reply
             }
-            Ok(Body::One(Message::Request(request))) => {
-                let id = request.id.to_owned();
+            Body::One(Message::Request(request)) => {
                 let is_listen = request.method == "subscriptions/listen";
-                self.begin(body, Some(id), is_listen)
+                self.begin(&body, Some(request.id), is_listen)
+                    .unwrap_or_else(|error| refused(error, Some(request.id), &parsed, &body))
             }
-            Ok(Body::Batch(_)) => self.begin(body, None, false),
+            Body::Batch(_) => self
+                .begin(&body, None, false)
+                .unwrap_or_else(|error| refused(error, None, &parsed, &body)),
         }
     }
 
     /// Begins the work on a request, or on a batch of them.
-    fn begin(self: &Arc<Self>, body: Bytes, id: Option<Box<RawValue>>, is_listen: bool) -> Reply {
+    fn begin(
+        self: &Arc<Self>,
+        body: &Bytes,
+        id: Option<&RawValue>,
+        is_listen: bool,
+    ) -> Result<Reply, Error> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            let problem = format!(
+            return Err(Error::invalid_request(&format!(
                 "{MOST_RUNNING} requests of this connection are in progress, which is as many as may be; wait for an answer"
-            );
-            return Reply::Answer(Error::invalid_request(&problem).answer(id.as_deref()));
+            )));
         };
+        let exchange = self.exchange(body.clone());
         let Some(id) = id else {
-            return Reply::Stream(while_read(self.exchange(body).events(), place));
+            return Ok(Reply::Stream(while_read(exchange.events(), place)));
         };
         let (handle, registration) = AbortHandle::new_pair();
         // Nothing begins under an id that is in use.
-        let Some(running) = self.running(&id, handle, place) else {
-            return Reply::Answer(
-                Error::invalid_request("another request of this `id` is in progress")
-                    .answer(Some(&id)),
-            );
+        let Some(running) = self.running(id, handle, place) else {
+            return Err(Error::invalid_request(
+                "another request of this `id` is in progress",
+            ));
         };
-        let events = self.exchange(body).events();
         let events = if is_listen {
-            self.torn_down(events, &id)
+            self.torn_down(exchange.events(), id)
         } else {
-            events
+            exchange.events()
         };
         let events = Abortable::new(events, registration);
-        Reply::Stream(while_read(events.boxed(), running))
+        Ok(Reply::Stream(while_read(events.boxed(), running)))
     }
 
     /// The work on a message. It does nothing before it is asked for what it says.
@@ -252,6 +261,21 @@ impl Connection {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The answer to a message that nobody works on. The calls in it leave their lines all the same.
+fn refused(error: Error, id: Option<&RawValue>, parsed: &Body<'_>, body: &Bytes) -> Reply {
+    let outcome = Outcome::Refused(error.code());
+    let answer = error.answer(id);
+    for message in parsed.messages() {
+        if let Message::Request(request) = message
+            && let Some(record) = Record::of(request, body.len())
+        {
+            record.ended(outcome.clone());
+            record.answered(&answer);
+        }
+    }
+    Reply::Answer(answer)
 }
 
 /// Whether what comes after a request relies on what it does.

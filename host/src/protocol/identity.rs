@@ -44,24 +44,24 @@ fn presented(request: &Request<'_>) -> Result<Presented, Error> {
     }
 }
 
-/// The same refusal, with what the function demands that the request is about. It is looked up when the
-/// verdict is there: nobody gets another one for it.
-pub(super) fn seeking(denied: Denied, request: &Request<'_>, catalog: &Catalog) -> Denied {
-    let named = |member| Params::text(member, "name").ok();
+/// The function that a request is about which turns a caller away, if there is such a one. Nobody gets
+/// another verdict for what it demands.
+pub(super) fn sought<'c>(request: &Request<'_>, catalog: &'c Catalog) -> Option<&'c Function> {
     let params = &request.params;
-    let function = match &*request.method {
-        "tools/call" => named(params.name)
-            .and_then(|name| catalog.tool(&name).ok())
-            .map(|tool| &tool.function),
-        "prompts/get" => named(params.name)
-            .and_then(|name| catalog.prompt(&name).ok())
-            .map(|prompt| &prompt.function),
-        "resources/read" | "resources/subscribe" => Params::text(params.uri, "uri")
-            .ok()
-            .and_then(|uri| catalog.resource(&uri).ok())
-            .map(|read| &read.resource.function),
+    let named = || Params::text(params.name, "name").ok();
+    match &*request.method {
+        "tools/call" => Some(&catalog.tool(&named()?).ok()?.function),
+        "prompts/get" => Some(&catalog.prompt(&named()?).ok()?.function),
+        "resources/read" | "resources/subscribe" => {
+            let uri = Params::text(params.uri, "uri").ok()?;
+            Some(&catalog.resource(&uri).ok()?.resource.function)
+        }
         _ => None,
-    };
+    }
+}
+
+/// The same refusal, with what the function demands that was asked for.
+pub(super) fn seeking(denied: Denied, function: Option<&Function>) -> Denied {
     match function {
         Some(function) => denied.seeking(&function.access),
         None => denied,
@@ -135,23 +135,30 @@ impl Protocol {
                 .map(|()| Some(caller)),
             admitted => admitted,
         };
-        admitted.map_err(|denied| {
-            if let Some(record) = context.record {
-                record.ended(Outcome::Denied(denied.reason.code()));
+        admitted.map_err(|denied| self.denied(denied, Some(function), request, context))
+    }
+
+    /// Notes that a caller is turned away, and answers them, with what that takes which they asked for.
+    pub(super) fn denied(
+        &self,
+        denied: Denied,
+        function: Option<&Function>,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Answer {
+        if let Some(record) = context.record {
+            record.ended(Outcome::Denied(denied.reason.code()));
+            if let Some(function) = function {
+                record.function(function, &context.catalog);
             }
-            self.refuse(denied.seeking(&function.access), request, context)
-        })
+        }
+        self.refuse(seeking(denied, function), request, context)
     }
 
     /// The answer to a caller who is turned away. A token in the header, or none, is the transport's
     /// business where that has statuses. Everywhere else a tool that was called has failed, in the words
     /// that clients know who carry their token in `_meta`; other methods have an error.
-    pub(super) fn refuse(
-        &self,
-        denied: Denied,
-        request: &Request<'_>,
-        context: &Context<'_>,
-    ) -> Answer {
+    fn refuse(&self, denied: Denied, request: &Request<'_>, context: &Context<'_>) -> Answer {
         let sign_in = context.origin.declared.sign_in.as_deref();
         if denied.via == Via::Header && sign_in.is_none() {
             return Answer::unauthorized(denied, Some(request.id));

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 
 use super::Protocol;
 use super::dispatch::{Context, Taken};
 use super::exchange::{Outlet, Work};
-use super::identity::seeking;
+use super::identity::{seeking, sought};
 use super::message::{Body, Message, Request};
 use super::meta::{self, Era};
 use super::origin::{Incoming, Named, Origin, Token};
@@ -16,6 +17,8 @@ use super::record::{Outcome, Record};
 use super::reply::{Answer, Error, Kind};
 use super::revision::Revision;
 use super::session::Running;
+use crate::auth::Denied;
+use crate::catalog::{Catalog, Function};
 
 /// What a message comes to.
 enum Step {
@@ -34,8 +37,66 @@ impl Step {
     }
 }
 
-/// Work in a session that a request has begun, or why it cannot.
-type Begun = Result<Option<Running>, Error>;
+/// A message that is taken in, with what is noted of it before anybody looks at its token: whoever cancels a
+/// request may do so meanwhile, and a call that is given up then leaves its line, too.
+struct Begun<'m> {
+    message: &'m Message<'m>,
+    /// The work in its session, or why there can be none.
+    running: Result<Option<Running>, Error>,
+    /// None if it is no call.
+    record: Option<Arc<Record>>,
+}
+
+impl<'m> Begun<'m> {
+    fn of(message: &'m Message<'m>, session: &Named, received: usize) -> Self {
+        let Message::Request(request) = message else {
+            return Self {
+                message,
+                running: Ok(None),
+                record: None,
+            };
+        };
+        let running = match session {
+            Named::Session(session) if !meta::is_modern(request.params.meta) => {
+                session.begin(request.id).map(Some)
+            }
+            Named::Session(_) | Named::None | Named::Unknown => Ok(None),
+        };
+        Self {
+            message,
+            running,
+            record: Record::of(request, received).map(Arc::new),
+        }
+    }
+
+    /// The function that it is about.
+    fn sought<'c>(&self, catalog: &'c Catalog) -> Option<&'c Function> {
+        match self.message {
+            Message::Request(request) => sought(request, catalog),
+            Message::Notification(_) | Message::Response(_) => None,
+        }
+    }
+
+    /// Its caller is turned away, by that answer.
+    fn turned_away(self, denied: &Denied, answer: &Answer, catalog: &Catalog, origin: &Origin) {
+        if let Some(record) = &self.record {
+            let caller = origin.token.caller().ok().flatten();
+            record.caller(caller.map(|caller| &**caller));
+            if let Some(function) = self.sought(catalog) {
+                record.function(function, catalog);
+            }
+        }
+        self.ended(Outcome::Denied(denied.reason.code()), answer);
+    }
+
+    /// It is answered, perhaps together with others, by that.
+    fn ended(self, outcome: Outcome, answer: &Answer) {
+        if let Some(record) = self.record {
+            record.ended(outcome);
+            record.answered(answer);
+        }
+    }
+}
 
 impl Protocol {
     /// Answers what came, with what its session has to do with it.
@@ -51,41 +112,37 @@ impl Protocol {
             declared,
         } = incoming;
         let parsed = Body::parse(&body);
-        // Whoever cancels a request may do so while its token is looked at.
-        let begun = match &parsed {
-            Ok(Body::One(message)) => vec![begin(message, &session)],
-            Ok(Body::Batch(messages)) => messages.iter().map(|it| begin(it, &session)).collect(),
-            Err(_) => Vec::new(),
-        };
+        let messages = parsed.as_ref().map(Body::messages).unwrap_or_default();
+        let begun: Vec<Begun<'_>> = messages
+            .iter()
+            .map(|message| Begun::of(message, &session, body.len()))
+            .collect();
         let origin = Origin {
             token: self.verify(bearer, &declared).await,
             declared,
             session,
             outlet,
-            received: body.len(),
         };
         // Where there are statuses, a bad token comes before what is wrong with the message; its id is
         // told all the same.
-        if let Token::Bad(denied) = &origin.token
+        let step = if let Token::Bad(denied) = &origin.token
             && origin.declared.sign_in.is_none()
         {
-            let denied = denied.clone();
-            return match &parsed {
-                Ok(Body::One(Message::Request(request))) => {
-                    let denied = seeking(denied, request, &self.catalogs.snapshot());
-                    Answer::unauthorized(denied, Some(request.id))
-                }
-                Ok(Body::One(_) | Body::Batch(_)) => Answer::unauthorized(denied, None),
-                Err(refused) => Answer::unauthorized(denied, refused.id()),
+            let id = match &parsed {
+                Ok(Body::One(Message::Request(request))) => Some(request.id),
+                Ok(Body::One(_) | Body::Batch(_)) => None,
+                Err(refused) => refused.id(),
             };
-        }
-        let step = match parsed {
-            Err(refused) => Step::Answered(refused.answer()),
-            Ok(Body::One(message)) => {
-                let begun = begun.into_iter().next().unwrap_or(Ok(None));
-                self.message(&message, begun, &origin).await
+            Step::Answered(self.turned_away(denied, id, begun, &origin))
+        } else {
+            match parsed {
+                Err(refused) => Step::Answered(refused.answer()),
+                Ok(Body::One(_)) => match begun.into_iter().next() {
+                    Some(message) => self.message(message, &origin).await,
+                    None => Step::Answered(Answer::accepted()),
+                },
+                Ok(Body::Batch(_)) => self.batch(begun, &origin).await,
             }
-            Ok(Body::Batch(messages)) => self.batch(&messages, begun, &origin).await,
         };
         // What works now may work for long, and the body may be large.
         drop(origin);
@@ -93,14 +150,32 @@ impl Protocol {
         step.finish().await
     }
 
-    async fn message(
-        self: &Arc<Self>,
-        message: &Message<'_>,
-        begun: Begun,
+    /// Turns away what came with a token that is refused. It is looked at no further than the log has to tell.
+    fn turned_away(
+        &self,
+        denied: &Denied,
+        id: Option<&RawValue>,
+        begun: Vec<Begun<'_>>,
         origin: &Origin,
-    ) -> Step {
-        match message {
-            Message::Request(request) => self.request(request, begun, origin).await,
+    ) -> Answer {
+        let catalog = self.catalogs.snapshot();
+        let function = match &*begun {
+            [only] => only.sought(&catalog),
+            _ => None,
+        };
+        let answer = Answer::unauthorized(seeking(denied.clone(), function), id);
+        for message in begun {
+            message.turned_away(denied, &answer, &catalog, origin);
+        }
+        answer
+    }
+
+    async fn message(self: &Arc<Self>, begun: Begun<'_>, origin: &Origin) -> Step {
+        match begun.message {
+            Message::Request(request) => {
+                self.request(request, begun.running, begun.record, origin)
+                    .await
+            }
             Message::Notification(notification) => Step::Answered(self.heard(notification, origin)),
             Message::Response(response) => Step::Answered(self.answered(response, origin)),
         }
@@ -108,12 +183,7 @@ impl Protocol {
 
     /// Several messages in one body (MCP 2025-03-26, JSON-RPC batching). All are admitted before any
     /// runs: a caller who must sign in has to do so for all of them.
-    async fn batch(
-        self: &Arc<Self>,
-        messages: &[Message<'_>],
-        begun: Vec<Begun>,
-        origin: &Origin,
-    ) -> Step {
+    async fn batch(self: &Arc<Self>, begun: Vec<Begun<'_>>, origin: &Origin) -> Step {
         let revision = match (&origin.session, origin.declared.version()) {
             (Named::Session(session), _) => Some(session.revision),
             (Named::None | Named::Unknown, None) => Some(Revision::UNNAMED),
@@ -126,21 +196,41 @@ impl Protocol {
             Message::Notification(notification) => !meta::is_modern(notification.params.meta),
             Message::Response(_) => true,
         };
-        if !revision.is_some_and(Revision::has_batches) || !messages.iter().all(fits) {
-            return Step::Answered(
-                Error::invalid_request(
-                    "a batch is taken in revision 2025-03-26 alone, and without `initialize` in it; send one message at a time",
-                )
-                .answer(None),
-            );
+        let refused = if !revision.is_some_and(Revision::has_batches)
+            || !begun.iter().all(|it| fits(it.message))
+        {
+            Some(Error::invalid_request(
+                "a batch is taken in revision 2025-03-26 alone, and without `initialize` in it; send one message at a time",
+            ))
+        } else if let Named::Unknown = origin.session {
+            Some(Error::no_session())
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            let outcome = Outcome::Refused(error.code());
+            let answer = error.answer(None);
+            for message in begun {
+                message.ended(outcome.clone(), &answer);
+            }
+            return Step::Answered(answer);
         }
-        if let Named::Unknown = origin.session {
-            return Step::Answered(Error::no_session().answer(None));
-        }
-        let mut steps = Vec::with_capacity(messages.len());
-        for (message, begun) in messages.iter().zip(begun) {
-            match self.message(message, begun, origin).await {
-                Step::Answered(answer) if matches!(answer.kind, Kind::Unauthorized(_)) => {
+        let mut steps = Vec::with_capacity(begun.len());
+        let mut begun = begun.into_iter();
+        while let Some(message) = begun.next() {
+            match self.message(message, origin).await {
+                Step::Answered(
+                    answer @ Answer {
+                        kind: Kind::Unauthorized(_),
+                        ..
+                    },
+                ) => {
+                    if let Kind::Unauthorized(denied) = &answer.kind {
+                        let catalog = self.catalogs.snapshot();
+                        for message in begun {
+                            message.turned_away(denied, &answer, &catalog, origin);
+                        }
+                    }
                     return Step::Answered(answer);
                 }
                 step @ (Step::Answered(_) | Step::Works(_)) => steps.push(step),
@@ -152,10 +242,10 @@ impl Protocol {
     async fn request(
         self: &Arc<Self>,
         request: &Request<'_>,
-        begun: Begun,
+        begun: Result<Option<Running>, Error>,
+        record: Option<Arc<Record>>,
         origin: &Origin,
     ) -> Step {
-        let record = Record::of(request, origin.received).map(Arc::new);
         let id = request.id.to_owned();
         let finish = move |answer: Option<Result<Answer, Error>>, record: Option<Arc<Record>>| {
             let answer = match answer {
@@ -197,7 +287,7 @@ impl Protocol {
     async fn take(
         self: &Arc<Self>,
         request: &Request<'_>,
-        begun: Begun,
+        begun: Result<Option<Running>, Error>,
         origin: &Origin,
         record: Option<&Arc<Record>>,
         running: &mut Option<Running>,
@@ -240,11 +330,8 @@ impl Protocol {
         match self.identify(request, origin).await? {
             Ok(caller) => context.caller = caller,
             Err(denied) => {
-                if let Some(record) = record {
-                    record.ended(Outcome::Denied(denied.reason.code()));
-                }
-                let denied = seeking(denied, request, &context.catalog);
-                let refused = self.refuse(denied, request, &context);
+                let function = sought(request, &context.catalog);
+                let refused = self.denied(denied, function, request, &context);
                 return Ok(Taken::Answered(refused));
             }
         }
@@ -257,18 +344,6 @@ impl Protocol {
             return Err(Error::no_session());
         }
         self.dispatch(request, context).await
-    }
-}
-
-/// Notes that a request of a session is worked on.
-fn begin(message: &Message<'_>, session: &Named) -> Begun {
-    match (message, session) {
-        (Message::Request(request), Named::Session(session))
-            if !meta::is_modern(request.params.meta) =>
-        {
-            session.begin(request.id).map(Some)
-        }
-        (Message::Request(_) | Message::Notification(_) | Message::Response(_), _) => Ok(None),
     }
 }
 

@@ -158,6 +158,14 @@ impl<'a> NoMessage<'a> {
 }
 
 impl<'a> Body<'a> {
+    /// What it holds.
+    pub(super) fn messages(&self) -> &[Message<'a>] {
+        match self {
+            Self::One(message) => std::slice::from_ref(message),
+            Self::Batch(messages) => messages,
+        }
+    }
+
     /// Reads a body. It is parsed once; what it holds is borrowed from it.
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, NoMessage<'a>> {
         let text = match std::str::from_utf8(body) {

@@ -62,8 +62,6 @@ pub(super) struct Origin {
     pub(super) token: Token,
     pub(super) session: Named,
     pub(super) outlet: Outlet,
-    /// The bytes of the body.
-    pub(super) received: usize,
 }
 
 impl Origin {

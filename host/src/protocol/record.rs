@@ -76,11 +76,12 @@ fn calls(method: &str) -> Option<&'static str> {
 }
 
 impl Record {
-    /// Begins the record of a request, if it is a call.
+    /// Begins the record of a request that came in a body of so many bytes, if it is a call.
     pub(super) fn of(request: &Request<'_>, received: usize) -> Option<Self> {
+        let method = calls(&request.method)?;
         Some(Self(Mutex::new(Entry {
             number: CALLS.fetch_add(1, Ordering::Relaxed),
-            method: calls(&request.method)?,
+            method,
             trace: trace(request.params.meta),
             began: Instant::now(),
             function: None,

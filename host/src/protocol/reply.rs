@@ -1,8 +1,8 @@
 //! Answers: results and errors as JSON-RPC writes them, and what kind of answer each is.
 
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::places::Full;
 use crate::auth::{Class, Denied};
@@ -59,13 +59,28 @@ impl Answer {
         }
     }
 
-    /// The caller is turned away by the transport. The error in its body is for transports and statuses
-    /// that leave it to the message.
+    /// The caller is turned away by the transport. Where the status says what is meant, the body says it in
+    /// the words of OAuth (RFC 6750, §3.1); elsewhere it is an error of JSON-RPC, where clients look for what
+    /// kind of server they have met.
     pub(super) fn unauthorized(denied: Denied, id: Option<&RawValue>) -> Self {
-        let error = Error::unauthorized(&denied, None);
+        let error = match denied.class {
+            Class::Missing => "unauthorized",
+            Class::Expired | Class::Invalid => "invalid_token",
+            Class::InsufficientScope => "insufficient_scope",
+            Class::Forbidden => "forbidden",
+            Class::Malformed | Class::Unavailable => {
+                let error = Error::unauthorized(&denied, None);
+                return Self {
+                    kind: Kind::Unauthorized(denied),
+                    ..error.answer(id)
+                };
+            }
+        };
+        let body = json!({ "error": error, "error_description": denied.to_string() });
         Self {
             kind: Kind::Unauthorized(denied),
-            ..error.answer(id)
+            body: body.to_string().into_bytes(),
+            session: None,
         }
     }
 
@@ -204,7 +219,7 @@ impl Error {
     pub(super) fn no_resource(code: i64, uri: &str, cause: &str) -> Self {
         let uri: String = uri.chars().take(2_048).collect();
         Self {
-            data: Some(Box::new(serde_json::json!({ "uri": uri }))),
+            data: Some(Box::new(json!({ "uri": uri }))),
             ..Self::new(code, Kind::Done, cause)
         }
     }
@@ -218,9 +233,7 @@ impl Error {
     /// The call needs what the client did not declare.
     pub(super) fn missing_capability(cause: &str, required: &Value) -> Self {
         Self {
-            data: Some(Box::new(
-                serde_json::json!({ "requiredCapabilities": required }),
-            )),
+            data: Some(Box::new(json!({ "requiredCapabilities": required }))),
             ..Self::new(-32021, Kind::Malformed, cause)
         }
     }
