@@ -260,11 +260,15 @@ impl TestHost {
         self.send_with(token, &headers, body.to_string()).await
     }
 
+    /// What `/health` says.
+    pub(crate) async fn health(&self) -> Value {
+        let reply = self.client.get(self.url_of("/health")).send().await;
+        reply.unwrap().json().await.unwrap()
+    }
+
     /// What is open at this moment, as `/health` says.
     pub(crate) async fn open(&self, what: &str) -> u64 {
-        let reply = self.client.get(self.url_of("/health")).send().await;
-        let health: Value = reply.unwrap().json().await.unwrap();
-        health["open"][what].as_u64().unwrap()
+        self.health().await["open"][what].as_u64().unwrap()
     }
 
     /// Waits until so many are open, and says how long that took.

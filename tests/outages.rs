@@ -171,6 +171,7 @@ async fn clients_that_look_for_the_issuers_metadata_here_find_a_copy() {
         .await
         .unwrap();
     assert_eq!(original["issuer"], issuer.issuer());
+    assert_eq!(host.health().await["kept"]["answers"], 0);
     for path in paths {
         let request = host.client.get(host.url_of(path));
         let reply = request
@@ -191,6 +192,8 @@ async fn clients_that_look_for_the_issuers_metadata_here_find_a_copy() {
             .header("host", "evil.example");
         assert_eq!(foreign.send().await.unwrap().status(), 403, "{path}");
     }
+    // It was asked for once, and is kept for a while.
+    assert_eq!(host.health().await["kept"]["answers"], 1);
     let other = host.url_of("/.well-known/oauth-authorization-server/other");
     assert_eq!(host.client.get(other).send().await.unwrap().status(), 404);
 }

@@ -79,9 +79,11 @@ async fn a_question_waits_on_the_open_stream_for_its_answer() {
     ] {
         let mut stream = session.call(7, tool, arguments).await;
         let question = stream.message().await;
+        host.until_open("asking", 1).await;
         let reply = session.answer(&question, outcome, answer.clone()).await;
         assert_eq!(reply.status(), 202);
         let ended = stream.rest().await;
+        assert_eq!(host.open("asking").await, 0);
         assert_eq!((ended.len(), &ended[0]["id"]), (1, &json!(7)));
         let asked = json!([question["method"], question["params"]]);
         asked_and_answered.push(json!({

@@ -178,6 +178,53 @@ async fn when_the_queue_is_full_the_answer_is_busy_at_once() {
     assert_eq!(text(&served[0].json()["result"]), "hello, Ada");
 }
 
+#[tokio::test]
+async fn those_who_wait_are_counted_until_they_are_served_or_give_up() {
+    let host = TestHost::with(
+        &[("hostile", "guest_hostile"), ("plain", "guest_plain")],
+        &[
+            ("limits.calls", "4"),
+            ("limits.concurrency", "4"),
+            ("limits.timeout", "1m"),
+        ],
+    )
+    .await;
+    let (ada, bob) = (host.token("user_ada"), host.token("user_bob"));
+    let callers = || [&ada, &bob, &ada, &bob].into_iter();
+    let sleeping = callers().map(|token| Box::pin(host.call(Some(token), "sleep", json!({}))));
+    let mut sleeping = Box::pin(select_all(sleeping));
+    tokio::select! {
+        _ = &mut sleeping => panic!("they sleep"),
+        _ = host.until_open("calls", 4) => {}
+    }
+    assert_eq!(host.open("queued").await, 0);
+    let greet = json!({ "name": "Ada" });
+    let mut waiting: FuturesUnordered<_> = callers()
+        .map(|token| host.call(Some(token), "greet", greet.clone()))
+        .collect();
+    tokio::select! {
+        _ = waiting.next() => panic!("there is no place"),
+        _ = host.until_open("queued", 4) => {}
+    }
+    // Somebody turned away waits for nothing, and neither does who has given up.
+    let message = crate::harness::call(1, "greet", greet);
+    assert_eq!(host.send(Some(&ada), &message).await.status, 503);
+    assert_eq!(host.open("queued").await, 4);
+    drop(waiting);
+    host.until_open("queued", 0).await;
+    assert_eq!(host.open("calls").await, 4);
+
+    let mut waiting = Box::pin(host.send(Some(&ada), &message));
+    tokio::select! {
+        _ = &mut waiting => panic!("there is no place"),
+        _ = host.until_open("queued", 1) => {}
+    }
+    drop(sleeping);
+    assert_eq!(text(&waiting.await.json()["result"]), "hello, Ada");
+    assert_eq!(host.open("queued").await, 0);
+    host.until_open("calls", 0).await;
+}
+
 #[test]
 fn who_computes_much_goes_on_behind_their_own_calls_and_not_before_those_of_others() {
     on_threads_of_a_host(async {
@@ -281,8 +328,9 @@ fn whatever_becomes_of_calls_nothing_of_them_is_left() {
         });
         join_all(callers).await;
         tokio::time::timeout(PATIENCE, async {
-            host.until_open("calls", 0).await;
-            host.until_open("memory", 0).await;
+            for what in ["calls", "queued", "memory"] {
+                host.until_open(what, 0).await;
+            }
         })
         .await
         .unwrap();

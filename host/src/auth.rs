@@ -277,6 +277,25 @@ impl Auth {
         self.0.verifier.keys.readiness()
     }
 
+    /// What the issuer has said that is kept for a while.
+    pub fn kept(&self) -> Kept {
+        let Inner {
+            verifier,
+            directory,
+            discovery,
+            ..
+        } = &*self.0;
+        let verdicts = verifier.opaque.as_ref().map_or(0, Opaque::kept);
+        let known = directory.as_ref().map_or(0, Directory::kept);
+        Kept {
+            keys: verifier.keys.count(),
+            answers: discovery
+                .kept()
+                .saturating_add(verdicts)
+                .saturating_add(known),
+        }
+    }
+
     /// Fetches the keys and starts to keep them fresh for as long as this or a clone of it lives.
     /// It waits for the first fetch, well or not, at most a few seconds; who does not want to
     /// wait drops the future after its first poll, or spawns it.
@@ -296,6 +315,15 @@ impl std::fmt::Debug for Auth {
             .field("issuer", &self.issuer())
             .finish_non_exhaustive()
     }
+}
+
+/// How much is kept of what the issuer has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its public keys.
+    pub keys: usize,
+    /// What it said of tokens, users and sessions, and of itself. Each answer goes when its time is over.
+    pub answers: usize,
 }
 
 /// Why a caller's secret is not given.

@@ -51,7 +51,7 @@ pub use session::SessionLimits;
 
 use crate::auth::{Auth, Bearer, Challenge, Denied, Party, Principal, Via};
 use crate::catalog::Catalogs;
-use crate::sandbox::{BucketState, Sandbox};
+use crate::sandbox::{self, BucketState, KeptCode, Sandbox};
 use changes::Changes;
 use exchange::Exchange;
 use listing::Listings;
@@ -109,19 +109,19 @@ pub struct Settings {
     pub narrows_lists: bool,
 }
 
-/// What the server has open at this moment.
+/// What the server has open at this moment, and what it keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Calls that have a sandbox.
-    pub calls: usize,
-    /// The bytes of memory that they have.
-    pub memory: usize,
+    /// What calls have.
+    pub sandbox: sandbox::Load,
     /// Sessions of older clients.
     pub sessions: usize,
     /// Streams of what changes.
     pub streams: usize,
     /// Whether the buckets of services can be used.
     pub buckets: BucketState,
+    /// The compiled code that is kept between starts, if it is.
+    pub code: Option<KeptCode>,
 }
 
 impl Protocol {
@@ -146,11 +146,11 @@ impl Protocol {
     /// What is open at this moment.
     pub fn load(&self) -> Load {
         Load {
-            calls: self.sandbox.running(),
-            memory: self.sandbox.memory(),
+            sandbox: self.sandbox.load(),
             sessions: self.sessions.count(),
             streams: self.streams.taken(),
             buckets: self.sandbox.buckets(),
+            code: self.sandbox.code(),
         }
     }
 

@@ -46,6 +46,7 @@ use tokio::sync::watch;
 pub use admission::TooManyAside;
 pub use call::Invocation;
 pub use capacity::{Capacity, DoesNotFit};
+pub use code_cache::KeptCode;
 pub use compiler::Compiler;
 pub use failure::{Cause, Failure, Fault, NoMemory};
 pub use grants::{Allowed, Bucket, BucketScope, ConfigValues, Files, Folder, Grants, Http, Origin};
@@ -59,6 +60,7 @@ pub use usage::Usage;
 use crate::auth::{Auth, Party};
 use admission::Admission;
 use budget::Budget;
+use code_cache::Kept;
 use engine::Kind;
 use imports::keyvalue::Database;
 use ticker::Ticker;
@@ -71,6 +73,7 @@ pub struct Sandbox {
     turns: Turns,
     budget: Budget,
     database: Database,
+    code: Option<Kept>,
     /// Becomes true when nothing may run any longer.
     end: watch::Receiver<bool>,
     _ticker: Ticker,
@@ -81,6 +84,21 @@ struct Places {
     small: Admission,
     large: Admission,
     concurrent: Admission,
+}
+
+/// What calls have at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Those that have a sandbox.
+    pub calls: usize,
+    /// Those of them that wait for their clients' answers, and keep no place meanwhile.
+    pub asking: usize,
+    /// Those that wait for a place.
+    pub queued: usize,
+    /// The bytes of memory that they have.
+    pub memory: usize,
+    /// The changes to buckets that are waited for.
+    pub writes: usize,
 }
 
 /// How to set up a [`Compiler`] and its [`Sandbox`].
@@ -160,26 +178,34 @@ impl Sandbox {
             budget: Budget::new(capacity.memory),
             auth,
             database: Database::new(store),
+            code: compiler.code().cloned(),
             end,
         })
     }
 
-    /// How many calls have a store at this moment.
-    pub fn running(&self) -> usize {
+    /// What calls have at this moment.
+    pub fn load(&self) -> Load {
         let Places {
             small,
             large,
             concurrent,
         } = &self.places;
-        [small, large, concurrent]
-            .into_iter()
-            .map(Admission::admitted)
-            .fold(0, usize::saturating_add)
+        let all = |count: fn(&Admission) -> usize| {
+            let counts = [small, large, concurrent].into_iter().map(count);
+            counts.fold(0, usize::saturating_add)
+        };
+        Load {
+            calls: all(Admission::admitted),
+            asking: all(Admission::aside),
+            queued: all(Admission::queued),
+            memory: self.budget.used(),
+            writes: self.database.pending(),
+        }
     }
 
-    /// The bytes of memory that calls have at this moment.
-    pub fn memory(&self) -> usize {
-        self.budget.used()
+    /// The compiled code that is kept between starts; none if none is.
+    pub fn code(&self) -> Option<KeptCode> {
+        self.code.as_ref().map(Kept::seen)
     }
 
     /// Whether buckets can be used at this moment.

@@ -248,7 +248,8 @@ impl Client {
         let start = Instant::now();
         loop {
             let load = endpoint.protocol.load();
-            if (load.calls, load.sessions, load.streams) == (0, 0, 0) {
+            let calls = (load.sandbox.calls, load.sandbox.queued);
+            if (calls, load.sessions, load.streams) == ((0, 0), 0, 0) {
                 return;
             }
             assert!(start.elapsed() < PATIENCE, "{load:?} stays");

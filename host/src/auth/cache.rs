@@ -52,6 +52,11 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         kept.as_ref().map(|kept| kept.value.clone())
     }
 
+    /// How many answers are kept, or on their way.
+    pub(super) fn len(&self) -> usize {
+        lock(&self.entries).len()
+    }
+
     fn entry<F>(&self, key: Digest, load: impl FnOnce() -> F) -> Entry<V>
     where
         F: Future<Output = (V, Duration)> + Send + 'static,

@@ -38,6 +38,13 @@ impl Directory {
         }
     }
 
+    /// How many answers are kept.
+    pub(super) fn kept(&self) -> usize {
+        let (profiles, secrets) = (self.profiles.len(), self.secrets.len());
+        let kept = profiles.saturating_add(secrets);
+        kept.saturating_add(self.sessions.len())
+    }
+
     /// A caller's profile. None is known while the API is out of reach.
     pub(super) async fn profile(&self, caller: &Principal) -> Result<Arc<Profile>, Failure> {
         let key = Digest::of(&[caller.id().as_bytes()]);

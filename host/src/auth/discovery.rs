@@ -51,6 +51,11 @@ impl Discovery {
         }
     }
 
+    /// How many answers are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.documents.len()
+    }
+
     /// The document; where there is none, how long to wait for one.
     pub(super) async fn document(&self) -> Result<Arc<str>, Duration> {
         let document = self.documents.get(Digest::of(&[]), || {

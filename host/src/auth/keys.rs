@@ -137,6 +137,11 @@ impl KeyStore {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.shared.count()
+    }
+
     /// Starts the keeper, which renews the keys before they get stale, and waits for its first
     /// fetch to end, well or not.
     pub(super) async fn keep_fresh(&self) {

@@ -105,6 +105,11 @@ impl Opaque {
         }
     }
 
+    /// How many answers are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.verdicts.len()
+    }
+
     /// The form of a token, if it has one and tokens of that form are accepted.
     pub(super) fn form(&self, token: &str) -> Option<Form> {
         if let Some(rest) = token.strip_prefix("oat_") {

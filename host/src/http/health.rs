@@ -28,6 +28,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
     let loaded = *health.first_pass.borrow();
     let keys = health.auth.is_ready();
     let catalog = endpoint.settings.catalogs.snapshot();
+    let kept = health.auth.kept();
     let load = endpoint.protocol.load();
     let lacking = if !loaded {
         Some("starting")
@@ -50,11 +51,20 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
         "resources": catalog.resources().count(),
         "templates": catalog.templates().count(),
         "open": {
-            "calls": load.calls,
-            "memory": load.memory,
+            "calls": load.sandbox.calls,
+            "asking": load.sandbox.asking,
+            "queued": load.sandbox.queued,
+            "memory": load.sandbox.memory,
+            "writes": load.sandbox.writes,
             "sessions": load.sessions,
             "streams": load.streams,
             "connections": health.connections.open(),
+        },
+        "kept": {
+            "keys": kept.keys,
+            "answers": kept.answers,
+            "components": load.code.map(|code| code.entries),
+            "code": load.code.map(|code| code.bytes),
         },
         "buckets": load.buckets.name(),
         "keys": match keys {

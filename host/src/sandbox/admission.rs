@@ -111,6 +111,16 @@ impl Admission {
         state.taken().saturating_add(state.aside())
     }
 
+    /// How many of those are aside.
+    pub(super) fn aside(&self) -> usize {
+        self.lock().aside()
+    }
+
+    /// How many calls wait for a place that have had none.
+    pub(super) fn queued(&self) -> usize {
+        self.lock().queued()
+    }
+
     /// Takes a place, or waits for one. Whoever stops waiting leaves the queue.
     pub(super) async fn enter(&self, claim: &Claim) -> Result<Place, Full> {
         let place = {

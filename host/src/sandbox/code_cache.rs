@@ -11,6 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use wasmtime::component::Component;
@@ -28,6 +29,34 @@ pub(super) struct CodeCache {
     /// What the engine's version and settings contribute to the name of every entry.
     engine: Vec<u8>,
     writes: AtomicU64,
+    kept: Kept,
+}
+
+/// How much compiled code is kept between starts, as of when this host last put some there, or began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptCode {
+    /// How many components.
+    pub entries: u64,
+    /// How many bytes of code.
+    pub bytes: u64,
+}
+
+/// What was seen in the folder. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept(Arc<Mutex<KeptCode>>);
+
+impl Kept {
+    pub(super) fn seen(&self) -> KeptCode {
+        *self.lock()
+    }
+
+    fn look(&self, folder: &Path) {
+        *self.lock() = folder::kept(folder);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, KeptCode> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Compiled code that is sound.
@@ -62,15 +91,17 @@ impl Code {
 impl CodeCache {
     /// Opens the folder, and makes it if need be. It must belong to this user and be closed to all
     /// others, and so must the way to it: who can write into it can run code in this process.
-    pub(super) fn open(folder: &Path, engine: &Engine) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, engine: &Engine, kept: &Kept) -> io::Result<Self> {
         folder::open(folder)?;
         folder::tidy(folder);
+        kept.look(folder);
         let mut hasher = StableHasher(Context::new(&SHA256));
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self {
             folder: folder.to_owned(),
             engine: hasher.0.finish().as_ref().to_vec(),
             writes: AtomicU64::new(0),
+            kept: kept.clone(),
         })
     }
 
@@ -115,6 +146,7 @@ impl CodeCache {
                 return Err(cause);
             }
         }
+        self.kept.look(&self.folder);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use super::capacity::Capacity;
-use super::code_cache::{Code, CodeCache};
+use super::code_cache::{Code, CodeCache, Kept};
 use super::engine::{Kind, engine};
 use super::machine::Machine;
 use super::program::{NotLoaded, Program};
@@ -30,6 +30,8 @@ pub struct Compiler {
     large: Ground,
     concurrent: Option<Ground>,
     capacity: Capacity,
+    /// What lies in the cache that all of them share, if there is one.
+    code: Option<Kept>,
 }
 
 /// An engine, what components on it may import, and where their code is kept.
@@ -61,14 +63,20 @@ impl Compiler {
     }
 
     fn with(capacity: Capacity, settings: &Settings) -> Result<Self, NotStarted> {
-        let ground = |kind| Ground::new(kind, &capacity, settings);
+        let code = Kept::default();
+        let ground = |kind| Ground::new(kind, &capacity, settings, &code);
         let concurrent = settings.concurrent.then(|| ground(Kind::Concurrent));
         Ok(Self {
             small: ground(Kind::Small)?,
             large: ground(Kind::Large)?,
             concurrent: concurrent.transpose()?,
             capacity,
+            code: settings.cache.is_some().then_some(code),
         })
+    }
+
+    pub(super) fn code(&self) -> Option<&Kept> {
+        self.code.as_ref()
     }
 
     /// How many calls there may be, and what they have.
@@ -137,13 +145,18 @@ impl Compiler {
 }
 
 impl Ground {
-    fn new(kind: Kind, capacity: &Capacity, settings: &Settings) -> Result<Self, NotStarted> {
+    fn new(
+        kind: Kind,
+        capacity: &Capacity,
+        settings: &Settings,
+        kept: &Kept,
+    ) -> Result<Self, NotStarted> {
         let slots = u32::try_from(capacity.bounds(kind).stores()).unwrap_or(u32::MAX);
         let refused = |cause| NotStarted::Engine { slots, cause };
         let engine = engine(kind, slots).map_err(refused)?;
         let linker = imports::linker(&engine, kind == Kind::Concurrent).map_err(refused)?;
         let open = |path: &PathBuf| {
-            CodeCache::open(path, &engine).map_err(|cause| NotStarted::Cache {
+            CodeCache::open(path, &engine, kept).map_err(|cause| NotStarted::Cache {
                 path: path.clone(),
                 cause,
             })

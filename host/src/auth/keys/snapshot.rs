@@ -99,6 +99,11 @@ impl Shared {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        let snapshot = self.snapshot.load();
+        snapshot.as_ref().map_or(0, |snapshot| snapshot.keys.len())
+    }
+
     pub(super) fn age(&self) -> Option<Duration> {
         let snapshot = self.snapshot.load();
         snapshot.as_ref().map(|snapshot| self.age_of(snapshot))

@@ -61,6 +61,13 @@ impl State {
         self.aside
     }
 
+    /// How many wait, without those who have stopped and were not found yet.
+    pub(super) fn queued(&self) -> usize {
+        let lanes = self.callers.values().flat_map(|caller| &caller.lanes);
+        let waiting = lanes.flat_map(|lane| &lane.waiting);
+        waiting.filter(|sender| !sender.is_closed()).count()
+    }
+
     /// Notes how many places the service may have. True if that has changed.
     pub(super) fn allow(&mut self, claim: &Claim) -> bool {
         match self.services.get_mut(&claim.service) {

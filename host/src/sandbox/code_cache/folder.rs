@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use nix::unistd::{getegid, geteuid};
 
+use super::KeptCode;
+
 /// How the files of an entry end: the code, its checksum, and either of them while it is being written.
 pub(super) const CODE: &str = "code";
 /// See above.
@@ -83,6 +85,21 @@ pub(super) fn used(code: &Path) {
             .open(code)
             .and_then(|file| file.set_modified(now));
     }
+}
+
+/// How much code lies there.
+pub(super) fn kept(folder: &Path) -> KeptCode {
+    let mut kept = KeptCode::default();
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = file.path();
+        if path.extension().is_some_and(|it| it == CODE)
+            && let Ok(metadata) = file.metadata()
+        {
+            kept.entries = kept.entries.saturating_add(1);
+            kept.bytes = kept.bytes.saturating_add(metadata.len());
+        }
+    }
+    kept
 }
 
 /// Throws away what nobody needs. What cannot be thrown away is in nobody's way.

@@ -11,7 +11,7 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 fn cache() -> (TempDir, CodeCache, Engine) {
     let home = tempfile::tempdir().unwrap();
     let engine = Engine::default();
-    let cache = CodeCache::open(&home.path().join("code"), &engine).unwrap();
+    let cache = CodeCache::open(&home.path().join("code"), &engine, &Kept::default()).unwrap();
     (home, cache, engine)
 }
 
@@ -67,6 +67,31 @@ fn whatever_is_left_of_an_entry_is_never_trusted_and_is_made_again() {
         assert_eq!(fs::read(&code).unwrap(), whole.0, "{number}");
     }
     assert_eq!(files(&cache).len(), 2);
+}
+
+#[test]
+fn how_much_is_kept_is_known() {
+    let home = tempfile::tempdir().unwrap();
+    let (engine, kept) = (Engine::default(), Kept::default());
+    let open = || CodeCache::open(&home.path().join("code"), &engine, &kept).unwrap();
+    let cache = open();
+    assert_eq!(kept.seen(), KeptCode::default());
+    cache.code(&engine, COMPONENT).unwrap();
+    let code = cache
+        .folder
+        .join(cache.name(COMPONENT))
+        .with_extension(CODE);
+    let bytes = fs::metadata(&code).unwrap().len();
+    let one = KeptCode { entries: 1, bytes };
+    assert_eq!(kept.seen(), one);
+    // From the cache, and after the next start.
+    cache.code(&engine, COMPONENT).unwrap();
+    let other = wat::parse_str("(component (core module))").unwrap();
+    cache.code(&engine, &other).unwrap();
+    assert_eq!(kept.seen().entries, 2);
+    fs::remove_file(cache.folder.join(cache.name(&other)).with_extension(CODE)).unwrap();
+    open();
+    assert_eq!(kept.seen(), one);
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod embedded;
 mod remote;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::embedded::Embedded;
 use self::remote::Remote;
@@ -70,7 +72,27 @@ impl BucketState {
 
 /// The database of a host. Clones are the same one.
 #[derive(Clone)]
-pub(in crate::sandbox) struct Database(Kind);
+pub(in crate::sandbox) struct Database {
+    kind: Kind,
+    /// How many changes are being made.
+    pending: Arc<AtomicUsize>,
+}
+
+/// A change that is being made, until this is dropped.
+struct Pending(Arc<AtomicUsize>);
+
+impl Pending {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 #[derive(Clone)]
 enum Kind {
@@ -115,16 +137,25 @@ pub(super) enum NotDone {
 impl Database {
     /// The database in this place. In a folder nothing happens until a guest opens a bucket.
     pub(in crate::sandbox) fn new(store: &BucketStore) -> Self {
-        Self(match store {
+        let kind = match store {
             BucketStore::Memory => Kind::Embedded(Embedded::new(None)),
             BucketStore::Folder(folder) => Kind::Embedded(Embedded::new(Some(folder.clone()))),
             BucketStore::Server(server) => Kind::Remote(Remote::new(server)),
-        })
+        };
+        Self {
+            kind,
+            pending: Arc::default(),
+        }
+    }
+
+    /// How many changes are being made, or wait for their turn.
+    pub(in crate::sandbox) fn pending(&self) -> usize {
+        self.pending.load(Ordering::Relaxed)
     }
 
     /// Whether it can be used.
     pub(in crate::sandbox) fn state(&self) -> BucketState {
-        match &self.0 {
+        match &self.kind {
             Kind::Embedded(embedded) if embedded.is_in_memory() => BucketState::InMemory,
             Kind::Embedded(_) => BucketState::OnDisk,
             Kind::Remote(remote) if remote.is_there() => BucketState::Connected,
@@ -140,7 +171,7 @@ impl Database {
 
     /// Whether there is a value of a key.
     pub(super) async fn exists(&self, place: Place, key: String) -> Result<bool, NotDone> {
-        match &self.0 {
+        match &self.kind {
             Kind::Embedded(embedded) => embedded.exists(place, key).await,
             Kind::Remote(remote) => remote.exists(&place, &key).await,
         }
@@ -155,7 +186,7 @@ impl Database {
         if keys.len() > BATCH {
             return Err(NotDone::BatchTooLarge);
         }
-        match &self.0 {
+        match &self.kind {
             Kind::Embedded(embedded) => embedded.get_many(place, keys).await,
             Kind::Remote(remote) => remote.get_many(&place, keys).await,
         }
@@ -167,7 +198,7 @@ impl Database {
         place: Place,
         from: u64,
     ) -> Result<(Vec<String>, Option<u64>), NotDone> {
-        match &self.0 {
+        match &self.kind {
             Kind::Embedded(embedded) => embedded.keys(place, from).await,
             Kind::Remote(remote) => remote.keys(&place, from).await,
         }
@@ -176,9 +207,15 @@ impl Database {
     /// Changes a bucket, and gives the sum if something was added. It is kept when this returns.
     pub(super) async fn change(&self, place: Place, change: Change) -> Result<i128, NotDone> {
         fits(&change)?;
-        match &self.0 {
-            Kind::Embedded(embedded) => embedded.change(place, change).await,
-            Kind::Remote(remote) => remote.change(&place, change).await,
+        let pending = Pending::begin(&self.pending);
+        match &self.kind {
+            // One that was begun is made, whoever waits for it.
+            Kind::Embedded(embedded) => embedded.change(place, change, pending).await,
+            Kind::Remote(remote) => {
+                let made = remote.change(&place, change).await;
+                drop(pending);
+                made
+            }
         }
     }
 }

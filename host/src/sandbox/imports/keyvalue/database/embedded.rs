@@ -17,7 +17,7 @@ use redb::{
 
 use self::tables::Reading;
 use self::writer::{Job, Queue};
-use super::{BATCH_BYTES, Change, NotDone, Place};
+use super::{BATCH_BYTES, Change, NotDone, Pending, Place};
 
 /// The name of the file in the folder for state.
 const FILE: &str = "buckets.redb";
@@ -110,8 +110,13 @@ impl Embedded {
 
     /// Changes a bucket, as a whole or not at all, and gives the sum if something was added. It is on disk
     /// when this returns.
-    pub(super) async fn change(&self, place: Place, change: Change) -> Result<i128, NotDone> {
-        let (job, answer) = Job::new(&place, change);
+    pub(super) async fn change(
+        &self,
+        place: Place,
+        change: Change,
+        pending: Pending,
+    ) -> Result<i128, NotDone> {
+        let (job, answer) = Job::new(&place, change, pending);
         writer::push(&self.0, (place.service, place.party), job);
         // What is not answered was not done: the writer fell.
         answer.await.unwrap_or(Err(NotDone::Unavailable))
@@ -207,4 +212,54 @@ async fn blocking<T: Send + 'static>(
         tracing::error!(%panic, "the database failed, which is a defect worth reporting");
         Err(NotDone::Unavailable)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::auth::Party;
+    use crate::sandbox::grants::BucketScope;
+
+    fn place() -> Place {
+        Place {
+            service: "keeper".into(),
+            bucket: "all".into(),
+            scope: BucketScope::Service,
+            owner: "".into(),
+            quota: 1 << 20,
+            party: Party::Local,
+        }
+    }
+
+    fn set(key: usize) -> Change {
+        Change::Set(vec![(key.to_string(), vec![7])])
+    }
+
+    #[tokio::test]
+    async fn changes_are_counted_until_they_are_made() {
+        let buckets = Embedded::new(None);
+        let count: Arc<AtomicUsize> = Arc::default();
+        let pending = || count.load(Ordering::Relaxed);
+        let change = |key| {
+            let buckets = buckets.clone();
+            let begun = Pending::begin(&count);
+            tokio::spawn(async move { buckets.change(place(), set(key), begun).await })
+        };
+        assert_eq!(change(0).await.unwrap(), Ok(0));
+        assert_eq!(pending(), 0);
+        // Nobody can write meanwhile.
+        let database = buckets.0.open().ok().unwrap();
+        let held = database.begin_write().unwrap();
+        let changes: Vec<_> = (0..10).map(change).collect();
+        assert_eq!(pending(), 10);
+        held.abort().unwrap();
+        for made in join_all(changes).await {
+            assert_eq!(made.unwrap(), Ok(0));
+        }
+        assert_eq!(pending(), 0);
+    }
 }

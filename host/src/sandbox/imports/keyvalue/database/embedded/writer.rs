@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::super::{BATCH_BYTES, Change, NotDone, Place};
+use super::super::{BATCH_BYTES, Change, NotDone, Pending, Place};
 use super::tables::Tables;
 use super::{Failed, Shared};
 use crate::auth::Party;
@@ -28,20 +28,33 @@ pub(super) struct Job {
     quota: u64,
     change: Change,
     answer: oneshot::Sender<Answer>,
+    pending: Pending,
 }
 
 type Answer = Result<i128, NotDone>;
 
 impl Job {
-    pub(super) fn new(place: &Place, change: Change) -> (Self, oneshot::Receiver<Answer>) {
+    pub(super) fn new(
+        place: &Place,
+        change: Change,
+        pending: Pending,
+    ) -> (Self, oneshot::Receiver<Answer>) {
         let (answer, receiver) = oneshot::channel();
         let job = Self {
             id: place.id(),
             quota: place.quota,
             change,
             answer,
+            pending,
         };
         (job, receiver)
+    }
+
+    /// It is done, or not.
+    fn answer(self, answer: Answer) {
+        drop(self.pending);
+        // Whoever has stopped waiting meanwhile is not told.
+        let _gone = self.answer.send(answer);
     }
 }
 
@@ -147,14 +160,13 @@ impl Writer {
             match self.0.write(&group) {
                 Ok(answers) => {
                     for (job, answer) in group.into_iter().zip(answers) {
-                        // Whoever has stopped waiting meanwhile is not told.
-                        let _gone = job.answer.send(answer);
+                        job.answer(answer);
                     }
                 }
                 Err(cause) => {
                     let told = self.0.told(&cause);
                     for job in group {
-                        let _gone = job.answer.send(Err(told));
+                        job.answer(Err(told));
                     }
                 }
             }
@@ -182,6 +194,7 @@ mod tests {
             quota: 0,
             change: Change::Set(vec![("key".into(), vec![0; bytes])]),
             answer,
+            pending: Pending::begin(&Arc::default()),
         };
         (job, receiver)
     }
