@@ -171,6 +171,7 @@ impl Protocol {
             | Cause::ResultTooLarge { .. }
             | Cause::ArgumentTooLarge
             | Cause::TooRandom
+            | Cause::TooManyMade
             | Cause::KeptIdentity
             | Cause::BadQuestion(_)
             | Cause::TooManyAsk(_)

@@ -14,6 +14,7 @@ use super::call::RANDOM;
 use super::client::NotAsked;
 use super::crossing::{Crossing, INWARD};
 use super::engine::STACK;
+use super::imports::http::made::MOST_MADE;
 use super::limits::Limits;
 use super::questions::BadQuestion;
 
@@ -125,6 +126,11 @@ pub enum Cause {
         bytes(RANDOM)
     )]
     TooRandom,
+    /// The guest made too many requests.
+    #[error(
+        "it was stopped because it made more than {MOST_MADE} requests and responses of `wasi:http` 0.3, the most that a call may"
+    )]
+    TooManyMade,
     /// The guest did not let go of the caller's identity.
     #[error("it kept the handle of the user it was lent; a tool must drop it before it returns")]
     KeptIdentity,
@@ -210,6 +216,7 @@ impl Cause {
             Self::ResultTooLarge { .. } => "result_too_large",
             Self::ArgumentTooLarge => "argument_too_large",
             Self::TooRandom => "too_random",
+            Self::TooManyMade => "too_many_made",
             Self::KeptIdentity => "kept_identity",
             Self::NotAsked(_) => "not_asked",
             Self::BadQuestion(_) => "bad_question",
@@ -275,6 +282,8 @@ fn known(error: &wasmtime::Error, circumstances: &Circumstances<'_>) -> Option<C
         }
     } else if error.is::<OutOfLog>() {
         Cause::OutOfLog { limit: limits.log }
+    } else if error.is::<TooManyMade>() {
+        Cause::TooManyMade
     } else if error.is::<HostFull>() || is_out_of_memory(error) {
         Cause::HostFull
     } else if let Some(not_asked) = error.downcast_ref::<NotAsked>() {
@@ -376,6 +385,11 @@ pub(super) struct OutOfTables;
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("too much standard error")]
 pub(super) struct OutOfLog;
+
+/// A call has made as many requests as it may.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("too many requests made")]
+pub(super) struct TooManyMade;
 
 /// There is no memory left for any call.
 #[derive(Clone, Copy, Debug, thiserror::Error)]

@@ -20,7 +20,7 @@ use super::store::Call;
 pub(super) fn linker(engine: &Engine, concurrent: bool) -> Result<Linker<Call>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    http::add_to_linker(&mut linker)?;
+    http::add_to_linker(&mut linker, concurrent)?;
     if concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     }

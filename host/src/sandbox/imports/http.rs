@@ -2,7 +2,7 @@
 
 mod body;
 mod ledger;
-mod made;
+pub(in crate::sandbox) mod made;
 
 use std::error::Error as _;
 use std::io;
@@ -40,12 +40,21 @@ pub(in crate::sandbox) struct Outgoing {
     hooks: Hooks,
     /// How many handles the call has had at once for which the host may keep what a guest makes.
     handles: usize,
+    /// How many requests and responses it has made that have streams and futures of the host.
+    made: usize,
 }
 
-/// Links it.
-pub(super) fn add_to_linker(linker: &mut Linker<Call>) -> Result<(), wasmtime::Error> {
+/// Links it: version 0.2, and on an engine for concurrent components 0.3 beside it, whose requests go the
+/// same way.
+pub(super) fn add_to_linker(
+    linker: &mut Linker<Call>,
+    concurrent: bool,
+) -> Result<(), wasmtime::Error> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
-    made::add_to_linker(linker)
+    if concurrent {
+        wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    }
+    made::add_to_linker(linker, concurrent)
 }
 
 struct Hooks {
@@ -68,6 +77,7 @@ impl Outgoing {
             settings,
             hooks: Hooks { grants, ledger },
             handles: 0,
+            made: 0,
         }
     }
 
@@ -108,6 +118,10 @@ impl WasiHttpHooks for Hooks {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK
     }
 }

@@ -84,6 +84,17 @@ impl Guest for Fetcher {
         }
         counts
     }
+
+    fn keep_headers(count: u32) -> u32 {
+        let headers: Vec<_> = (0..count)
+            .map(|_| {
+                let fields = Fields::new();
+                fields.append("x-long", &[b'x'; 30 << 10]).unwrap();
+                OutgoingRequest::new(fields).headers()
+            })
+            .collect();
+        headers.len().try_into().unwrap_or(u32::MAX)
+    }
 }
 
 fn request(

@@ -41,8 +41,7 @@ impl Body for Sent {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let polled = Pin::new(body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-            && !self.ledger.sent(data.len())
+            && !self.ledger.sent(size(frame))
         {
             return Poll::Ready(Some(Err(self.ledger.request_too_large())));
         }
@@ -117,18 +116,17 @@ impl Body for Received {
             }
         }
         Poll::Ready(polled.map(|frame| match frame {
-            Ok(frame) => {
-                let size = frame.data_ref().map_or_else(
-                    || frame.trailers_ref().map_or(0, super::ledger::size),
-                    Bytes::len,
-                );
-                if this.ledger.received(size) {
-                    Ok(frame)
-                } else {
-                    Err(this.ledger.response_too_large())
-                }
-            }
+            Ok(frame) if this.ledger.received(size(&frame)) => Ok(frame),
+            Ok(_too_much) => Err(this.ledger.response_too_large()),
             Err(_broken) => Err(Error::HttpResponseIncomplete),
         }))
     }
+}
+
+/// The bytes of data, or of trailers.
+fn size(frame: &Frame<Bytes>) -> usize {
+    frame.data_ref().map_or_else(
+        || frame.trailers_ref().map_or(0, super::ledger::size),
+        Bytes::len,
+    )
 }

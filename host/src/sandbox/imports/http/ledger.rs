@@ -11,7 +11,7 @@ use crate::sandbox::refusal::Refusal;
 use crate::sandbox::usage::Usage;
 
 /// How many requests a call may have under way at once.
-const UNDER_WAY: usize = 32;
+pub(super) const UNDER_WAY: usize = 32;
 
 /// How many requests a call may begin.
 const REQUESTS: usize = 1_000;
