@@ -64,6 +64,10 @@ async fn answer(mut stream: TcpStream, seen: watch::Sender<usize>) {
             // What came, as the body.
             "echo" => whole("200 OK", "x-server: loopback\r\n", &text),
             "redirect" => whole("302 Found", &format!("location: http://{rest}/\r\n"), ""),
+            "headers" => {
+                let value = "x".repeat(rest.parse().unwrap());
+                whole("200 OK", &format!("x-long: {value}\r\n"), "")
+            }
             "large" => whole("200 OK", "", &"x".repeat(rest.parse().unwrap())),
             // Takes a body, however long.
             "sink" => {
@@ -346,6 +350,15 @@ async fn what_a_call_may_exchange_has_a_limit_in_bytes_time_and_number() {
                 .unwrap_err();
             assert_eq!(told, error, "{path}");
         }
+        let generous = fetcher(guest, &allow(&[&server.url("")]), &[]).await;
+        for (bytes, outcome) in [
+            (120_000, "200"),
+            (140_000, "HttpResponseHeaderSectionSize(Some(131072))"),
+        ] {
+            let url = server.url(&format!("/headers/{bytes}"));
+            let result = generous.call(None, "fetch", json!({ "url": url })).await;
+            assert!(text(&result).contains(outcome), "{bytes}");
+        }
         for (bytes, outcome) in [
             (60_000, "204"),
             (70_000, "HttpRequestBodySize(Some(65536))"),
@@ -383,7 +396,7 @@ async fn what_one_call_asks_for_it_asks_for_at_once() {
 }
 
 #[tokio::test]
-async fn a_guest_says_how_long_it_waits_and_passes_on_what_it_gets() {
+async fn a_guest_says_how_long_it_waits_gives_up_and_passes_on_what_it_gets() {
     let server = Server::start().await;
     let host = fetcher("guest_gatherer", &allow(&[&server.url("")]), &[]).await;
     for (path, error) in [
@@ -394,6 +407,10 @@ async fn a_guest_says_how_long_it_waits_and_passes_on_what_it_gets() {
         let result = host.call(None, "hurry", arguments).await;
         assert_eq!(text(&result), error, "{path}");
     }
+    let arguments =
+        json!({ "url": server.url("/silent"), "count": 100, "other": server.url("/echo") });
+    let result = host.call(None, "giveUp", arguments).await;
+    assert_eq!(result["structuredContent"]["status"], 200, "{result}");
     let arguments = json!({ "source": server.url("/large/60000"), "target": server.url("/sink") });
     let result = host.call(None, "relay", arguments).await;
     assert_eq!(result["structuredContent"]["status"], 204, "{result}");

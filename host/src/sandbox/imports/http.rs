@@ -31,6 +31,9 @@ const FIELDS: usize = 32 << 10;
 /// What a guest may write at once of a body that nobody takes. A guest may keep many of these, too.
 const CHUNK: usize = 64 << 10;
 
+/// What the headers of one answer may take, in bytes. A guest may keep as many of them as of its own.
+const HEADERS: usize = 128 << 10;
+
 /// The longest URL.
 const LONGEST_URL: usize = 16 << 10;
 
@@ -226,8 +229,13 @@ impl Admitted {
         };
         let response = answered.map_err(|error| failed(error, &self.origin, &self.ledger))?;
         let (parts, body) = http::Response::from(response).into_parts();
-        if !self.ledger.received(ledger::size(&parts.headers)) {
+        let size = ledger::size(&parts.headers);
+        if !self.ledger.received(size) {
             return Err(self.ledger.response_too_large());
+        }
+        if size > HEADERS {
+            let limit = u32::try_from(HEADERS).ok();
+            return Err(Error::HttpResponseHeaderSectionSize(limit));
         }
         let body = Received::new(
             body,

@@ -2,7 +2,10 @@
 
 cloister_sdk::service!();
 
+use std::future::poll_fn;
 use std::hint::black_box;
+use std::pin::pin;
+use std::task::Poll;
 
 use cloister_sdk::wit_bindgen::{FutureReader, FutureWriter, StreamReader};
 use exports::tests::gatherer::gatherer::{Counts, Guest, Header, Reply};
@@ -103,6 +106,19 @@ impl Guest for Gatherer {
         read(send(target).await.map_err(told)?).await
     }
 
+    async fn give_up(url: String, count: u32, other: String) -> Result<Reply, String> {
+        for _ in 0..count {
+            let request = request(&url, None, Vec::new(), None, ended(), None)?;
+            let mut sending = pin!(send(request));
+            poll_fn(|context| {
+                let polled = sending.as_mut().poll(context);
+                Poll::Ready(assert!(polled.is_pending()))
+            })
+            .await;
+        }
+        Self::fetch(other, None, None, None).await
+    }
+
     async fn make(count: u32, bytes: u32) -> (u32, u32, u32, u32) {
         let text = "m".repeat(bytes as usize);
         let mut taken = (0, 0, 0, 0);
@@ -189,12 +205,12 @@ fn request(
     trailers: FutureReader<End>,
     options: Option<RequestOptions>,
 ) -> Result<Request, String> {
-    let fields = Fields::new();
-    for Header { name, value } in headers {
-        fields
-            .append(&name, value.as_bytes())
-            .map_err(|error| format!("no header `{name}`: {error:?}"))?;
-    }
+    let entries: Vec<_> = headers
+        .into_iter()
+        .map(|header| (header.name, header.value.into_bytes()))
+        .collect();
+    let fields = Fields::from_list(&entries).map_err(|error| format!("no header: {error:?}"))?;
+    let fields = fields.clone();
     let (request, _transmitted) = Request::new(fields, contents, trailers, options);
     let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -8,7 +8,7 @@ use wasmtime::component::{Linker, Resource};
 use wasmtime::{Result, StoreContextMut};
 
 use super::ledger::UNDER_WAY;
-use super::{CHUNK, FIELDS, LONGEST_URL};
+use super::{CHUNK, FIELDS, HEADERS, LONGEST_URL};
 use crate::sandbox::failure::{HostFull, TooManyMade};
 use crate::sandbox::store::Call;
 
@@ -21,6 +21,9 @@ const LONGEST_AUTHORITY: usize = 300;
 /// What the host may have for each thing that is made here: a body has a chunk that waits to be taken, and
 /// one that is being written.
 const KEPT: usize = FIELDS + LONGEST_URL + 2 * CHUNK;
+
+// It may be the headers of an answer, which a guest can have copied.
+const _: () = assert!(HEADERS <= KEPT);
 
 /// How many requests and responses of WASI 0.3 a call may make. The host has streams and futures that belong
 /// to them, and a guest that hands one of its own futures to another may leave them without a handle.
