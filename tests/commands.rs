@@ -505,7 +505,7 @@ async fn a_manifest_can_be_begun_with_what_the_tags_say() {
 }
 
 /// Reads what the host says until it has said this.
-async fn until_said(
+pub(crate) async fn until_said(
     lines: &mut tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
     what: &str,
 ) -> String {
@@ -562,7 +562,7 @@ async fn the_log_names_the_line_that_is_missing_in_a_manifest() {
     }
     // Who is granted none on purpose is not told of it.
     fs::write(mcp.join("keeper.toml"), "[config]\n").unwrap();
-    until_said(&mut lines, "serving").await;
+    until_said(&mut lines, "serving service=keeper").await;
     let call = crate::harness::call(1, "setting", serde_json::json!({ "name": "units" }));
     let request = client.post(url).header("content-type", "application/json");
     let reply = request.body(call.to_string()).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! What services keep and are told, as the operator grants it: folders, buckets, configuration.
+//! What services keep and are told, as the operator grants it: buckets, configuration.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(crate) async fn keeper_with(manifest: &str, settings: &[(&'static str, &str)
     host
 }
 
-fn grant(host: &TestHost, service: &str, manifest: &str) {
+pub(crate) fn grant(host: &TestHost, service: &str, manifest: &str) {
     let root = host.folder.path().to_str().unwrap();
     let fresh = host.file(".new");
     fs::write(&fresh, manifest.replace("{root}", root)).unwrap();
@@ -44,123 +44,6 @@ pub(crate) async fn said(
     } else {
         result["structuredContent"]["result"].clone()
     }
-}
-
-#[tokio::test]
-async fn a_service_has_the_folders_that_it_is_granted_and_nothing_beside_them() {
-    let host = TestHost::serving(&[]).await;
-    let root = host.folder.path();
-    for folder in ["data/deep", "work"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
-    }
-    fs::write(root.join("data/in.txt"), "inside").unwrap();
-    fs::write(root.join("data/deep/in.txt"), "deep inside").unwrap();
-    fs::write(root.join("outside.txt"), "outside").unwrap();
-    for (link, target) in [
-        ("data/near", "deep/in.txt"),
-        ("data/far", "../outside.txt"),
-        ("data/host", "/etc/passwd"),
-        ("work/up", ".."),
-    ] {
-        std::os::unix::fs::symlink(target, root.join(link)).unwrap();
-    }
-    grant(
-        &host,
-        "keeper",
-        "[files]\n\"/data\" = { path = \"{root}/data\" }\n\"/desk\" = { path = \"{root}/work\", write = true }\n",
-    );
-    host.put("keeper", "guest_keeper");
-    host.until(|names| !names.is_empty()).await;
-
-    let write = |path: &str| json!({ "path": path, "text": "new" });
-    let mut outcomes = Vec::new();
-    for (tool, arguments) in [
-        ("names", json!({ "path": "/data" })),
-        ("read", json!({ "path": "/data/in.txt" })),
-        ("read", json!({ "path": "/data/near" })),
-        ("read", json!({ "path": "/data/deep/../in.txt" })),
-        ("read", json!({ "path": "/data/far" })),
-        ("read", json!({ "path": "/data/host" })),
-        ("read", json!({ "path": "/data/../outside.txt" })),
-        ("read", json!({ "path": "/data/deep/../../outside.txt" })),
-        ("read", json!({ "path": "/etc/passwd" })),
-        ("write", write("/data/in.txt")),
-        ("write", write("/data/new.txt")),
-        ("write", write("/desk/new.txt")),
-        ("write", write("/desk/../escaped.txt")),
-        ("write", write("/desk/up/escaped.txt")),
-        (
-            "link",
-            json!({ "target": "../outside.txt", "path": "/desk/link" }),
-        ),
-        ("read", json!({ "path": "/desk/link" })),
-        (
-            "link",
-            json!({ "target": "/etc/passwd", "path": "/desk/absolute" }),
-        ),
-        ("link", json!({ "target": "in.txt", "path": "/data/link" })),
-    ] {
-        let outcome = said(&host, None, tool, arguments.clone()).await;
-        outcomes.push(format!("{tool} {arguments} -> {outcome}"));
-    }
-    insta::assert_snapshot!(outcomes.join("\n"));
-    assert_eq!(
-        fs::read_to_string(root.join("work/new.txt")).unwrap(),
-        "new"
-    );
-    assert_eq!(
-        fs::read_to_string(root.join("data/in.txt")).unwrap(),
-        "inside"
-    );
-    assert!(!root.join("escaped.txt").exists());
-}
-
-#[tokio::test]
-async fn a_folder_is_the_one_that_was_granted_whatever_stands_in_its_place() {
-    let host = TestHost::serving(&[]).await;
-    let root = host.folder.path();
-    let inside = |name: &str| root.join(name);
-    for (folder, text) in [("data", "granted"), ("outside", "outside")] {
-        fs::create_dir(inside(folder)).unwrap();
-        fs::write(inside(folder).join("in"), text).unwrap();
-    }
-    grant(
-        &host,
-        "keeper",
-        "[files]\n\"/data\" = { path = \"{root}/data\" }\n",
-    );
-    host.put("keeper", "guest_keeper");
-    host.until(|names| !names.is_empty()).await;
-    let read = || said(&host, None, "read", json!({ "path": "/data/in" }));
-    assert_eq!(read().await, "granted");
-
-    // A link in its place leads nowhere, neither at once nor when the host has looked through its folders.
-    fs::rename(inside("data"), inside("was")).unwrap();
-    std::os::unix::fs::symlink("outside", inside("data")).unwrap();
-    assert_eq!(read().await, "granted");
-    host.put("demo", "cloister_demo");
-    host.until(|names| names.contains(&"echo".to_owned())).await;
-    assert_eq!(read().await, "granted");
-
-    // What is gone is gone for the calls, and the host is well.
-    fs::remove_dir_all(inside("was")).unwrap();
-    assert!(
-        read().await["failed"]
-            .as_str()
-            .unwrap()
-            .starts_with("not read")
-    );
-
-    // A folder that is made anew is granted once the host has found it.
-    fs::remove_file(inside("data")).unwrap();
-    fs::create_dir(inside("data")).unwrap();
-    fs::write(inside("data/in"), "anew").unwrap();
-    let found = async {
-        while read().await != "anew" {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, found).await.unwrap();
 }
 
 #[tokio::test]

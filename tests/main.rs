@@ -14,11 +14,12 @@ mod discovery; // files that come, change and go
 mod endpoint; // what is answered to those who do not know the protocol
 mod failures; // tools that fail, and what callers are told
 mod fetching; // tools that reach out over HTTP
+mod folders; // files and folders of the machine, as granted
 mod harness; // a host, a folder, callers
 mod headers; // what a request of 2026-07-28 must carry
 mod hostile; // tools that try what no tool may
 mod identity; // who is calling, and who is turned away
-mod keeping; // files, buckets and configuration, as granted
+mod keeping; // buckets and configuration, as granted
 mod library; // prompts, resources, templates, completions, content
 mod log; // what the binary writes of each call
 mod outages; // an issuer that is away, and what is said of it

@@ -72,6 +72,7 @@ pub struct Sandbox {
     places: Places,
     turns: Turns,
     budget: Budget,
+    files: Budget,
     database: Database,
     code: Option<Kept>,
     /// Becomes true when nothing may run any longer.
@@ -176,6 +177,7 @@ impl Sandbox {
             },
             turns: Turns::new(turns),
             budget: Budget::new(capacity.memory),
+            files: Budget::new(capacity.files),
             auth,
             database: Database::new(store),
             code: compiler.code().cloned(),
@@ -206,6 +208,11 @@ impl Sandbox {
     /// The compiled code that is kept between starts; none if none is.
     pub fn code(&self) -> Option<KeptCode> {
         self.code.as_ref().map(Kept::seen)
+    }
+
+    /// How many files calls have open at this moment.
+    pub fn files(&self) -> usize {
+        self.files.used()
     }
 
     /// Whether buckets can be used at this moment.

@@ -156,7 +156,7 @@ impl Protocol {
                 ))
             }
             Cause::NotAsked(unable @ NotAsked::Unable(_)) => NotRun::Failed(unable.to_string()),
-            Cause::Busy | Cause::NoPlace { .. } | Cause::HostFull => {
+            Cause::Busy | Cause::NoPlace { .. } | Cause::HostFull | Cause::NoDescriptors => {
                 NotRun::Refused(Error::busy(&failure.to_string()))
             }
             Cause::Stopping

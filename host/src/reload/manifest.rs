@@ -20,7 +20,7 @@ use self::stores::GivenBucket;
 pub(super) use self::wrong::Wrong;
 use super::requirement::Stated;
 use crate::auth::Scopes;
-use crate::sandbox::{Grants, Limits};
+use crate::sandbox::{Files, Grants, Limits};
 use crate::units::{Bytes, Duration};
 use crate::value::NameCase;
 
@@ -49,7 +49,7 @@ pub(super) struct Manifest {
     /// The values that it finds by name in `wasi:config`. `${secret.NAME}` in one is that secret.
     config: Option<BTreeMap<String, String>>,
     /// The folders that it has, by their paths for the guest.
-    files: BTreeMap<String, GivenFolder>,
+    files: Option<BTreeMap<String, GivenFolder>>,
     /// The buckets that it has, by their names.
     store: BTreeMap<String, GivenBucket>,
     /// Where the host finds the secrets that other values name, and those that each caller has for themselves.
@@ -188,7 +188,10 @@ impl Manifest {
             scopes: self.scopes.clone(),
             http: self.http.grant(&secrets)?,
             config: config.transpose()?.unwrap_or_default(),
-            files: files::granted(&self.files, own)?,
+            files: match &self.files {
+                Some(folders) => files::granted(folders, own)?,
+                None => Files::default(),
+            },
             stores: stores::granted(&self.store)?,
             tells_errors: self.errors.detail,
         })

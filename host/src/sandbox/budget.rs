@@ -1,28 +1,28 @@
-//! The memory that all calls have together. What one call may use is its limit; that all of them do not
-//! use more than there is, is this.
+//! What all calls have together: memory, and open files. What one call may use is its limit; that all of
+//! them do not use more than there is, is this.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes for calls. Clones are the same bytes.
+/// So many bytes, or files, for calls. Clones are the same ones.
 #[derive(Clone, Debug)]
-pub(super) struct Budget(Arc<Bytes>);
+pub(super) struct Budget(Arc<Units>);
 
 #[derive(Debug)]
-struct Bytes {
+struct Units {
     all: usize,
     left: AtomicUsize,
 }
 
 impl Budget {
     pub(super) fn new(all: usize) -> Self {
-        Self(Arc::new(Bytes {
+        Self(Arc::new(Units {
             all,
             left: AtomicUsize::new(all),
         }))
     }
 
-    /// How many bytes calls have at this moment.
+    /// How many of them calls have at this moment.
     pub(super) fn used(&self) -> usize {
         let left = self.0.left.load(Ordering::Relaxed);
         self.0.all.saturating_sub(left)
@@ -32,7 +32,7 @@ impl Budget {
     pub(super) fn share(&self) -> Share {
         Share {
             budget: self.clone(),
-            bytes: 0,
+            taken: 0,
         }
     }
 }
@@ -41,29 +41,40 @@ impl Budget {
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Budget,
-    bytes: usize,
+    taken: usize,
 }
 
 impl Share {
-    /// Takes bytes more, if there are so many.
+    /// Takes more of it, if there is so much.
     #[must_use]
-    pub(super) fn take(&mut self, bytes: usize) -> bool {
+    pub(super) fn take(&mut self, more: usize) -> bool {
         let left = &self.budget.0.left;
         let fits = left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(bytes)
+                left.checked_sub(more)
             })
             .is_ok();
         if fits {
-            self.bytes = self.bytes.saturating_add(bytes);
+            self.taken = self.taken.saturating_add(more);
         }
         fits
+    }
+
+    /// A share of the same budget that holds so much, for a thing that may be gone before its call.
+    pub(super) fn part(&self, of: usize) -> Option<Self> {
+        let mut part = self.budget.share();
+        part.take(of).then_some(part)
+    }
+
+    /// How much it holds.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.0.left.fetch_add(self.bytes, Ordering::Relaxed);
+        self.budget.0.left.fetch_add(self.taken, Ordering::Relaxed);
     }
 }
 
@@ -78,7 +89,11 @@ mod tests {
         assert!(one.take(6) && !other.take(5) && other.take(4) && !one.take(1));
         assert_eq!(budget.used(), 10);
         drop(one);
-        assert!(other.take(6) && !other.take(1));
+        assert!(other.take(2) && other.taken() == 6);
+        let part = other.part(4).unwrap();
+        assert!(other.part(1).is_none() && budget.used() == 10);
+        drop(part);
+        assert_eq!((budget.used(), other.taken()), (6, 6));
         drop(other);
         assert_eq!(budget.used(), 0);
     }

@@ -12,6 +12,7 @@ use super::deadline::Deadline;
 use super::failure::{Cause, Circumstances, Ended, OutOfTime};
 use super::grants::Grants;
 use super::imports::auth::AuthUser;
+use super::imports::files::Opened;
 use super::imports::http::Outgoing;
 use super::meter::Meter;
 use super::program::{Export, Identity};
@@ -158,6 +159,7 @@ impl Sandbox {
                 traces.refusal.clone(),
                 usage.clone(),
             ),
+            opened: Opened::new(self.files.share()),
             database: self.database.clone(),
             refusal: traces.refusal.clone(),
             place,

@@ -25,6 +25,13 @@ const OTHER_MAPPINGS: usize = 8_000;
 const OF_STORE: usize = 2;
 const OF_MEMORY: usize = 4;
 
+/// What part of the descriptors that the process may have is for files that calls open. The rest is for
+/// connections, and for the host's own files.
+const FILES: usize = 4;
+
+/// The descriptors of a process where nobody bounds them.
+const UNKNOWN_DESCRIPTORS: usize = 1 << 20;
+
 /// How many calls of large and of asynchronous components there may be at most.
 const MOST_LARGE: u32 = 200;
 const MOST_CONCURRENT: u32 = 100;
@@ -40,6 +47,8 @@ pub struct Capacity {
     pub(super) concurrent: u32,
     /// The bytes that all calls may have together.
     pub(super) memory: usize,
+    /// How many files all calls may have open together.
+    pub(super) files: usize,
 }
 
 /// Why calls cannot have what was asked for them.
@@ -83,15 +92,17 @@ impl Capacity {
             // The rest is for the host, for what it keeps ready, and for the files of the system.
             memory.unwrap_or(machine.memory.unwrap_or(UNKNOWN_MEMORY) / 3 * 2);
         let mappings = machine.mappings.unwrap_or(usize::MAX);
+        let files = machine.descriptors.unwrap_or(UNKNOWN_DESCRIPTORS) / FILES;
+        let split = |calls| Self::split(calls, memory, files);
         let Some(calls) = calls else {
             let borne = u32::try_from(memory / ENOUGH).unwrap_or(u32::MAX);
             let mut calls = borne.clamp(1, MOST_CALLS);
-            while calls > 1 && Self::split(calls, memory).mappings() > mappings {
+            while calls > 1 && split(calls).mappings() > mappings {
                 calls /= 2;
             }
-            return Ok(Self::split(calls, memory));
+            return Ok(split(calls));
         };
-        let capacity = Self::split(calls, memory);
+        let capacity = split(calls);
         let needed = LEAST.saturating_mul(usize::try_from(calls).unwrap_or(usize::MAX));
         if needed > memory {
             return Err(DoesNotFit::Memory {
@@ -112,10 +123,10 @@ impl Capacity {
 
     /// What is enough to look at components and call none.
     pub fn none() -> Self {
-        Self::split(1, LEAST)
+        Self::split(1, LEAST, 0)
     }
 
-    fn split(calls: u32, memory: usize) -> Self {
+    fn split(calls: u32, memory: usize, files: usize) -> Self {
         // What their memories keep when nobody runs is at most a part of what calls may have.
         let kept = Kind::Large.pool().kept.max(1);
         let ready = u32::try_from(memory / 4 / kept).unwrap_or(u32::MAX).max(1);
@@ -124,6 +135,7 @@ impl Capacity {
             large: calls.min(MOST_LARGE).min(ready),
             concurrent: calls.min(MOST_CONCURRENT),
             memory,
+            files,
         }
     }
 
@@ -162,11 +174,12 @@ impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} at once ({} of large and {} of asynchronous components), {} MiB of memory together",
+            "{} at once ({} of large and {} of asynchronous components), {} MiB of memory and {} open files together",
             self.small,
             self.large,
             self.concurrent,
-            self.memory >> 20
+            self.memory >> 20,
+            self.files
         )
     }
 }
@@ -179,6 +192,7 @@ mod tests {
         Machine {
             memory: Some(gibibytes << 30),
             mappings: Some(mappings),
+            descriptors: Some(1024),
         }
     }
 

@@ -51,6 +51,9 @@ pub enum Cause {
     /// The host has no memory left for calls.
     #[error("the server has no memory left for it at this moment; try again later")]
     HostFull,
+    /// The host can open no more files for calls.
+    #[error("the server can open no more files for it at this moment; try again later")]
+    NoDescriptors,
     /// The host is stopping.
     #[error("it was stopped with the server, which is going away; try again in a moment")]
     Stopping,
@@ -204,6 +207,7 @@ impl Cause {
             Self::Busy => "busy",
             Self::NoPlace { .. } => "no_place",
             Self::HostFull => "host_full",
+            Self::NoDescriptors => "no_descriptors",
             Self::Stopping => "stopping",
             Self::OutOfTime { .. } => "out_of_time",
             Self::OutOfCpu { .. } => "out_of_cpu",
@@ -286,6 +290,8 @@ fn known(error: &wasmtime::Error, circumstances: &Circumstances<'_>) -> Option<C
         Cause::TooManyMade
     } else if error.is::<HostFull>() || is_out_of_memory(error) {
         Cause::HostFull
+    } else if error.is::<NoDescriptors>() {
+        Cause::NoDescriptors
     } else if let Some(not_asked) = error.downcast_ref::<NotAsked>() {
         Cause::NotAsked(*not_asked)
     } else if let Some(bad) = error.downcast_ref::<BadQuestion>() {
@@ -395,6 +401,11 @@ pub(super) struct TooManyMade;
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no memory left")]
 pub(super) struct HostFull;
+
+/// Calls have as many files open as they may.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no descriptors left")]
+pub(super) struct NoDescriptors;
 
 fn told(said: Option<&str>) -> String {
     said.map(|said| format!("; it said: {said}"))

@@ -5,9 +5,11 @@ mod announcements;
 pub(super) mod auth;
 mod client;
 mod config;
+pub(super) mod files;
 pub(super) mod http;
 pub(super) mod keyvalue;
 mod session;
+mod sockets;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, Result};
@@ -24,6 +26,8 @@ pub(super) fn linker(engine: &Engine, concurrent: bool) -> Result<Linker<Call>> 
     if concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     }
+    files::add_to_linker(&mut linker, concurrent)?;
+    sockets::add_to_linker(&mut linker, concurrent)?;
     config::add_to_linker(&mut linker)?;
     keyvalue::add_to_linker(&mut linker)?;
     mcp::auth::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;

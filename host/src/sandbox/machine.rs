@@ -1,4 +1,4 @@
-//! What the machine has for calls: memory and mappings.
+//! What the machine has for calls: memory, mappings and descriptors.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,8 @@ pub(super) struct Machine {
     pub(super) memory: Option<usize>,
     /// How many regions of its address space a process may tell apart, if there is such a bound.
     pub(super) mappings: Option<usize>,
+    /// How many files and connections this process may have open, if there is such a bound.
+    pub(super) descriptors: Option<usize>,
 }
 
 impl Machine {
@@ -30,6 +32,9 @@ impl Machine {
             mappings: fs::read_to_string(root.join("proc/sys/vm/max_map_count"))
                 .ok()
                 .and_then(|text| text.trim().parse().ok()),
+            descriptors: fs::read_to_string(root.join("proc/self/limits"))
+                .ok()
+                .and_then(|text| descriptors(&text)),
         }
     }
 }
@@ -41,6 +46,14 @@ fn installed(meminfo: &str) -> Option<usize> {
         .find_map(|it| it.strip_prefix("MemTotal:"))?;
     let kibibytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1 << 10)
+}
+
+/// The soft limit of open files in `/proc/self/limits`.
+fn descriptors(limits: &str) -> Option<usize> {
+    let line = limits
+        .lines()
+        .find_map(|it| it.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// The lowest limit of the control groups that this process is in, of version 2 or 1. A group's limit
@@ -90,9 +103,18 @@ mod tests {
 
     #[test]
     fn a_machine_has_its_memory_and_a_container_what_it_is_given() {
-        let bare = machine(&[MEMINFO, ("proc/sys/vm/max_map_count", "65530\n")]);
+        let bare = machine(&[
+            MEMINFO,
+            ("proc/sys/vm/max_map_count", "65530\n"),
+            (
+                "proc/self/limits",
+                "Limit                     Soft Limit           Hard Limit           Units     \n\
+                 Max open files            1024                 524288               files     \n",
+            ),
+        ]);
         assert_eq!(bare.memory, Some(2 << 20));
         assert_eq!(bare.mappings, Some(65_530));
+        assert_eq!(bare.descriptors, Some(1024));
 
         let version_2 = [
             MEMINFO,
@@ -126,11 +148,13 @@ mod tests {
         let nothing = Machine {
             memory: None,
             mappings: None,
+            descriptors: None,
         };
         assert_eq!(machine(&[]), nothing);
         let odd = [
             ("proc/meminfo", "MemTotal: much\n"),
             ("proc/self/cgroup", "odd\n0::/../..\n"),
+            ("proc/self/limits", "Max open files  unlimited  unlimited\n"),
         ];
         assert_eq!(machine(&odd), nothing);
     }

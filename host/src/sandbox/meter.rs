@@ -56,6 +56,11 @@ impl Meter {
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         self.share.take(bytes)
     }
+
+    /// The same for something that may be gone before the call is.
+    pub(super) fn part(&self, bytes: usize) -> Option<Share> {
+        self.share.part(bytes)
+    }
 }
 
 impl ResourceLimiter for Meter {

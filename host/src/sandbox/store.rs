@@ -13,6 +13,7 @@ use super::crossing::{Crossing, INWARD};
 use super::deadline::Deadline;
 use super::failure::{HostFull, OutOfCpu, OutOfLog, OutOfTime};
 use super::grants::Grants;
+use super::imports::files::Opened;
 use super::imports::http::Outgoing;
 use super::imports::keyvalue::Database;
 use super::limits::Limits;
@@ -43,6 +44,7 @@ pub(super) struct Call {
     pub(super) place: Place,
     pub(super) wasi: WasiCtx,
     pub(super) http: Outgoing,
+    pub(super) opened: Opened,
     pub(super) table: ResourceTable,
     pub(super) meter: Meter,
     pub(super) course: Course,

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::filesystem::{WasiFilesystemCtx, WasiFilesystemView};
@@ -27,6 +29,12 @@ pub struct Files {
     opened: WasiFilesystemCtx,
     /// Where they were, and what tells each from whatever is there later.
     places: Vec<(PathBuf, Identity)>,
+    /// Whether the operator has said which folders it has, if only that there are none.
+    pub(in crate::sandbox) is_stated: bool,
+    /// Whether it has asked for folders of which the operator has said nothing.
+    pub(in crate::sandbox) is_missed: Arc<AtomicBool>,
+    /// The paths, for the guest, of those that it may not change.
+    pub(in crate::sandbox) for_reading: Vec<String>,
 }
 
 /// The device and the number of a folder.
@@ -69,6 +77,13 @@ impl Files {
         Ok(Self {
             opened: opened.filesystem().ctx.clone(),
             places,
+            is_stated: true,
+            is_missed: Arc::default(),
+            for_reading: folders
+                .iter()
+                .filter(|folder| !folder.write)
+                .map(|folder| folder.guest.clone())
+                .collect(),
         })
     }
 

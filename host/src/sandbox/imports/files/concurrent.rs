@@ -1,0 +1,273 @@
+//! The same for `wasi:filesystem` 0.3.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+use wasmtime::component::{
+    Accessor, Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader,
+    StreamResult, VecBuffer,
+};
+use wasmtime::{Result, StoreContextMut};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p3::bindings::filesystem::preopens;
+use wasmtime_wasi::p3::bindings::filesystem::types::{
+    DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, HostDescriptorWithStore,
+    NewTimestamp, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p3::filesystem::FilesystemResult;
+
+use super::listing::{self, Batch, Entry, Kind, Rest, Unread};
+use crate::sandbox::store::Call;
+
+const TYPES: &str = "wasi:filesystem/types@0.3.0";
+const PREOPENS: &str = "wasi:filesystem/preopens@0.3.0";
+
+/// What a function gives its guest.
+type Told<T> = (std::result::Result<T, ErrorCode>,);
+
+macro_rules! changes {
+    ($types:ident: $($name:literal $method:ident($($argument:ident: $type:ty),*);)*) => {$(
+        $types.func_wrap_concurrent(
+            concat!("[method]descriptor.", $name),
+            |call: &Accessor<Call>, (file, $($argument),*): (Resource<Descriptor>, $($type),*)| {
+                Box::pin(async move {
+                    call.with(|mut call| call.get().will_change(&file));
+                    let files = call.with_getter::<WasiFilesystem>(Call::filesystem);
+                    told(WasiFilesystem::$method(&files, file, $($argument),*).await)
+                })
+            },
+        )?;
+    )*};
+}
+
+pub(super) fn add_to_linker(linker: &mut Linker<Call>) -> Result<()> {
+    linker.allow_shadowing(true);
+    linker.instance(PREOPENS)?.func_wrap(
+        "get-directories",
+        |mut call: StoreContextMut<'_, Call>, (): ()| {
+            call.data().asks_for_folders();
+            let folders = preopens::Host::get_directories(&mut call.data_mut().filesystem())?;
+            Ok((folders,))
+        },
+    )?;
+    let mut types = linker.instance(TYPES)?;
+    types.func_wrap_concurrent(
+        "[method]descriptor.open-at",
+        |call: &Accessor<Call>, (folder, at, path, how, flags): Opening| {
+            Box::pin(open(call, folder, at, path, how, flags))
+        },
+    )?;
+    changes! { types:
+        "create-directory-at" create_directory_at(path: String);
+        "link-at" link_at(at: PathFlags, old: String, folder: Resource<Descriptor>, new: String);
+        "remove-directory-at" remove_directory_at(path: String);
+        "rename-at" rename_at(old: String, folder: Resource<Descriptor>, new: String);
+        "set-size" set_size(size: u64);
+        "set-times" set_times(accessed: NewTimestamp, modified: NewTimestamp);
+        "set-times-at" set_times_at(at: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp);
+        "symlink-at" symlink_at(target: String, path: String);
+        "unlink-file-at" unlink_file_at(path: String);
+    }
+    types.func_wrap("[method]descriptor.read-directory", list)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// What a file is opened with: a folder, a path in it, and in which way.
+type Opening = (
+    Resource<Descriptor>,
+    PathFlags,
+    String,
+    OpenFlags,
+    DescriptorFlags,
+);
+
+async fn open(
+    call: &Accessor<Call>,
+    folder: Resource<Descriptor>,
+    at: PathFlags,
+    path: String,
+    how: OpenFlags,
+    flags: DescriptorFlags,
+) -> Result<Told<Resource<Descriptor>>> {
+    call.with(|mut call| {
+        let call = call.get();
+        if how.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE)
+            || flags.contains(DescriptorFlags::WRITE)
+        {
+            call.will_change(&folder);
+        }
+        call.opened.make_room()
+    })?;
+    let files = call.with_getter::<WasiFilesystem>(Call::filesystem);
+    let same = Resource::new_borrow(folder.rep());
+    let there = WasiFilesystem::stat_at(&files, same, at, path.clone()).await;
+    if there.is_ok_and(|there| !may_be_opened(&there.type_)) {
+        return Ok((Err(ErrorCode::Unsupported),));
+    }
+    let opened = told(WasiFilesystem::open_at(&files, folder, at, path, how, flags).await)?;
+    if let (Ok(file),) = &opened {
+        call.with(|mut call| {
+            let call = call.get();
+            call.opened.note(call.table.get(file)?);
+            Ok::<_, wasmtime::Error>(())
+        })?;
+    }
+    Ok(opened)
+}
+
+fn told<T>(done: FilesystemResult<T>) -> Result<Told<T>> {
+    Ok((match done {
+        Ok(done) => Ok(done),
+        Err(cause) => Err(cause.downcast()?),
+    },))
+}
+
+fn may_be_opened(there: &DescriptorType) -> bool {
+    matches!(
+        there,
+        DescriptorType::RegularFile | DescriptorType::Directory | DescriptorType::SymbolicLink
+    )
+}
+
+/// The names in a folder, and whether they are all.
+type Listed = (
+    StreamReader<DirectoryEntry>,
+    FutureReader<std::result::Result<(), ErrorCode>>,
+);
+
+fn list(
+    mut store: StoreContextMut<'_, Call>,
+    (folder,): (Resource<Descriptor>,),
+) -> Result<(Listed,)> {
+    let call = store.data_mut();
+    let (end, ended) = oneshot::channel();
+    let names = if let Descriptor::Dir(folder) = call.table.get(&folder)? {
+        let folder = folder.dir.clone();
+        let (descriptor, memory) = (call.opened.one()?, call.part(listing::MEMORY)?);
+        let reading = spawn_blocking(move || match Rest::open(folder, descriptor, memory) {
+            Ok(rest) => rest.read(),
+            Err(cause) => ([Err(Unread::Failed(cause))].into(), None),
+        });
+        StreamReader::new(&mut store, Names::new(reading, end))?
+    } else {
+        let _nobody_asks = end.send(Err(ErrorCode::NotDirectory));
+        StreamReader::new(&mut store, std::iter::empty())?
+    };
+    Ok(((names, FutureReader::new(&mut store, ended)?),))
+}
+
+/// The names in a folder, as they are asked for. No thread waits for that.
+struct Names {
+    reading: Option<JoinHandle<Batch>>,
+    rest: Option<Rest>,
+    end: Option<oneshot::Sender<std::result::Result<(), ErrorCode>>>,
+}
+
+impl Names {
+    fn new(
+        reading: JoinHandle<Batch>,
+        end: oneshot::Sender<std::result::Result<(), ErrorCode>>,
+    ) -> Self {
+        Self {
+            reading: Some(reading),
+            rest: None,
+            end: Some(end),
+        }
+    }
+
+    fn end(&mut self, how: std::result::Result<(), ErrorCode>) -> StreamResult {
+        if let Some(end) = self.end.take() {
+            let _nobody_asks = end.send(how);
+        }
+        StreamResult::Dropped
+    }
+}
+
+impl StreamProducer<Call> for Names {
+    type Item = DirectoryEntry;
+    type Buffer = VecBuffer<DirectoryEntry>;
+
+    fn poll_produce<'a>(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut store: StoreContextMut<'a, Call>,
+        mut destination: Destination<'a, Self::Item, Self::Buffer>,
+        finish: bool,
+    ) -> Poll<Result<StreamResult>> {
+        if destination.remaining(&mut store) == Some(0) {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        if let Some(rest) = self.rest.take() {
+            self.reading = Some(spawn_blocking(move || rest.read()));
+        }
+        let Some(reading) = &mut self.reading else {
+            return Poll::Ready(Ok(self.end(Ok(()))));
+        };
+        let read = match Pin::new(reading).poll(context) {
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            other @ (Poll::Pending | Poll::Ready(_)) => ready!(other),
+        };
+        self.reading = None;
+        let (batch, rest) = listing::read(read);
+        self.rest = rest;
+        let mut names = Vec::with_capacity(batch.len());
+        let mut result = StreamResult::Completed;
+        for entry in batch {
+            match entry {
+                Ok(entry) => names.push(entry.into()),
+                Err(unread) => {
+                    self.rest = None;
+                    result = self.end(Err(unread.into()));
+                    break;
+                }
+            }
+        }
+        if self.rest.is_none() {
+            result = self.end(Ok(()));
+        }
+        destination.set_buffer(names.into());
+        Poll::Ready(Ok(result))
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        self.end(Ok(()));
+    }
+}
+
+impl From<Entry> for DirectoryEntry {
+    fn from(entry: Entry) -> Self {
+        Self {
+            type_: entry.kind.into(),
+            name: entry.name,
+        }
+    }
+}
+
+impl From<Kind> for DescriptorType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::File => Self::RegularFile,
+            Kind::Folder => Self::Directory,
+            Kind::Link => Self::SymbolicLink,
+            Kind::Pipe => Self::Fifo,
+            Kind::Socket => Self::Socket,
+            Kind::BlockDevice => Self::BlockDevice,
+            Kind::CharacterDevice => Self::CharacterDevice,
+            Kind::Unknown => Self::Other(None),
+        }
+    }
+}
+
+impl From<Unread> for ErrorCode {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::NotUnicode => Self::IllegalByteSequence,
+            Unread::Failed(cause) => cause.into(),
+        }
+    }
+}
