@@ -188,16 +188,15 @@ impl Reload {
         };
 
         self.seen.retain(|name, _| found.contains_key(name));
-        let before = self.served.len();
-        self.served.retain(|name, service| {
-            let stays = found.contains_key(name);
-            if !stays {
-                tracing::info!(service = %name, digest = %service.digest, "removed");
-            }
-            stays
-        });
-        if self.served.len() != before {
+        let (stay, gone) = std::mem::take(&mut self.served)
+            .into_iter()
+            .partition(|(name, _)| found.contains_key(name));
+        self.served = stay;
+        if !gone.is_empty() {
             self.publish();
+        }
+        for (name, service) in gone {
+            tracing::info!(service = %name, digest = %service.digest, "removed");
         }
 
         self.stamps.retain(|name, _| self.served.contains_key(name));
@@ -252,28 +251,30 @@ impl Reload {
     /// Takes in what has been loaded, all that is ready at once.
     fn take(&mut self, first: Result<Loaded, JoinError>) {
         let mut next = Some(first);
-        let mut changed = false;
+        let mut changed = Vec::new();
         while let Some(loaded) = next {
             match loaded {
-                Ok(loaded) => changed |= self.settle(loaded),
+                Ok(loaded) => changed.extend(self.settle(loaded)),
                 Err(panic) => tracing::error!(%panic, "loading a service failed"),
             }
             next = self.loads.try_join_next();
         }
-        if changed {
+        if !changed.is_empty() {
             self.publish();
+        }
+        // Who reads it may call it.
+        for (name, service) in changed {
+            tracing::info!(service = %name, tools = service.tools.len(), prompts = service.prompts.len(), resources = service.resources.len(), digest = %service.digest, "serving");
         }
     }
 
-    /// Decides what becomes of one file. True if what is served changes.
-    fn settle(&mut self, loaded: Loaded) -> bool {
-        let Some(seen) = self.seen.get_mut(&loaded.name) else {
-            // It was deleted meanwhile.
-            return false;
-        };
+    /// Decides what becomes of one file: the service that is served from now on, if it is another.
+    fn settle(&mut self, loaded: Loaded) -> Option<(Arc<str>, Arc<Service>)> {
+        // Without it, it was deleted meanwhile.
+        let seen = self.seen.get_mut(&loaded.name)?;
         if seen.stamp != loaded.stamp {
             // It was replaced meanwhile, and the new file is being loaded.
-            return false;
+            return None;
         }
         let name = loaded.name;
         let before = self.served.get(&name).zip(self.stamps.get(&name));
@@ -300,13 +301,13 @@ impl Reload {
                 for note in notes {
                     tracing::warn!(service = %name, "{note}");
                 }
-                tracing::info!(service = %name, tools = service.tools.len(), prompts = service.prompts.len(), resources = service.resources.len(), digest = %service.digest, "serving");
-                self.served.insert(name, Arc::new(service));
-                true
+                let service = Arc::new(service);
+                self.served.insert(Arc::clone(&name), Arc::clone(&service));
+                Some((name, service))
             }
             Err(_cause) if Instant::now() < seen.since + SETTLED => {
                 seen.state = State::Unsettled;
-                false
+                None
             }
             Err(cause) => {
                 seen.state = State::Done;
@@ -316,7 +317,7 @@ impl Reload {
                 } else {
                     tracing::error!(service = %name, "{}: {cause}", file.display());
                 }
-                false
+                None
             }
         }
     }
