@@ -142,7 +142,8 @@ async fn there_are_as_many_sessions_as_there_may_be_and_unused_ones_make_room() 
     let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
     assert_eq!(host.send(None, &list).await.status, 200);
 
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    // It ends though nobody asks for its place.
+    host.until_open("sessions", 1).await;
     Session::open(&host, NOVEMBER, json!({})).await;
     assert!(first.ask("ping", json!({})).await["result"].is_object());
     assert_eq!(every_way(&second).await[0].status(), 404);

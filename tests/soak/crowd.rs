@@ -42,6 +42,10 @@ impl Caller {
             token: server.token(sub).await.into(),
         }
     }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
 }
 
 /// Calls until it is over, and gives how long good calls took, if others flood.

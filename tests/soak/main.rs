@@ -1,5 +1,6 @@
 //! A host under load for a long time: 500 connections call well and badly, and check every answer, while the
-//! services they call are replaced, removed, damaged and restored. The host is the real binary, in a process
+//! services they call are replaced, removed, damaged and restored, and others open sessions, streams and
+//! subscriptions, are asked, and go in the middle of it. The host is the real binary, in a process
 //! of its own. At the end nothing may be left of anybody.
 //!
 //! `just soak [seconds]`
@@ -8,9 +9,11 @@ mod cases;
 mod changes;
 mod crowd;
 mod elsewhere;
+mod events;
 mod server;
 mod stage;
 mod tally;
+mod visits;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use elsewhere::Elsewhere;
 use server::Server;
 use stage::Stages;
 use tally::Tally;
+use visits::{VISITORS, Visitor, Visits};
 
 /// How long it takes, unless it is said.
 const SECONDS: u64 = 600;
@@ -37,6 +41,7 @@ struct Soak {
     url: String,
     stages: Stages,
     tally: Tally,
+    visits: Visits,
 }
 
 fn main() -> ExitCode {
@@ -74,11 +79,17 @@ async fn soak(length: Duration) -> bool {
         url: server.url().to_owned(),
         stages: Stages::default(),
         tally: Tally::default(),
+        visits: Visits::default(),
     });
+    let mut visitors = JoinSet::new();
+    for number in 0..VISITORS {
+        let caller = Caller::known(&server, &format!("user_visitor_{number}")).await;
+        visitors.spawn(Visitor::new(number, caller, Arc::clone(&soak)).stay());
+    }
     let log = server.log();
 
     println!(
-        "{} connections of {} callers for {} s: {FLOOD} of one of them, who calls without a pause",
+        "{} connections of {} callers for {} s: {FLOOD} of one of them, who calls without a pause; and {VISITORS} visitors",
         FLOOD + QUIET,
         USERS + 1,
         length.as_secs()
@@ -110,6 +121,7 @@ async fn soak(length: Duration) -> bool {
     let (changes, samples) = tokio::join!(changing, sampling);
     soak.tally.over.store(true, Ordering::Relaxed);
     let latencies = connections.join_all().await.concat();
+    visitors.join_all().await;
 
     let open = server.gauges_at_rest().await;
     let stopped = server.stop().await;
@@ -124,8 +136,11 @@ async fn soak(length: Duration) -> bool {
         }
     }
     changes.print();
+    for missing in soak.visits.print() {
+        tally.missed(missing);
+    }
     log.print();
-    tally.judge_log(&log);
+    tally.judge_log(&log, &soak.visits);
     tally.judge_memory(&samples);
     tally.print(latencies, length)
 }

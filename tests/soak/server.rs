@@ -19,10 +19,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the host is told. Half of the places are more than the caller who floods leaves to the others, and
 /// all of those fit into the queue.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("CLOISTER_CALLS", "256"),
     ("CLOISTER_TIMEOUT", "30s"),
     ("CLOISTER_GRACE", "5s"),
+    // Clients that think about their next request for longer than this have lost their session.
+    ("CLOISTER_SESSION_IDLE", "20s"),
     ("CLOISTER_LOG_FORMAT", "json"),
     // The lines of a guest that printed are of no use to anybody.
     ("CLOISTER_LOG", "info"),

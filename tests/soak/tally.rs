@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::server::Log;
+use crate::visits::Visits;
 
 /// How many kinds of misses are told, and by how many of their first characters those are told apart.
 const KINDS: usize = 30;
@@ -75,15 +76,15 @@ impl Tally {
 
     /// Each call has one line in the log, whoever made it and however it ended. Of those that were given up,
     /// some had not arrived.
-    pub(crate) fn judge_log(&self, log: &Log) {
+    pub(crate) fn judge_log(&self, log: &Log, visits: &Visits) {
         let noted = log.noted();
         for problem in &noted.problems {
             self.missed(problem.clone());
         }
         let lines: u64 = noted.calls.values().sum();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let answered = count(&self.answered);
-        let most = answered + count(&self.given_up);
+        let answered = count(&self.answered) + count(&visits.calls);
+        let most = answered + count(&self.given_up) + count(&visits.cut_calls);
         if lines < answered || lines > most {
             self.missed(format!(
                 "{lines} calls are in the log, and {answered} to {most} were made"

@@ -17,6 +17,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, oneshot};
+use tokio::task::JoinSet;
 
 use super::changes::Listener;
 use super::exchange::{Event, Events, Exchange, First, Reply, while_read};
@@ -50,10 +51,10 @@ pub(super) const MOST_WATCHED: usize = 64 << 10;
 /// The longest id of a session that is looked up.
 const LONGEST_ID: usize = 64;
 
-/// How often sessions are looked through for those that nobody uses any more.
+/// How often sessions are looked through for those that nobody uses any more, at least.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// The least time from one such look to the next, where there is no place for another.
+/// The least time from one such look to the next.
 const SWEEP_FULL: Duration = Duration::from_millis(100);
 
 /// How many sessions there may be, and how long one is kept that nobody uses.
@@ -69,7 +70,9 @@ pub struct SessionLimits {
 pub(super) struct Sessions {
     limits: SessionLimits,
     places: Places,
-    open: Mutex<Open>,
+    open: Arc<Mutex<Open>>,
+    /// Ends those that nobody uses.
+    _sweeping: JoinSet<()>,
     /// Room for streams that have ended.
     room: Arc<Semaphore>,
 }
@@ -146,14 +149,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sessions {
+    /// None yet. It is made within a runtime, where those that nobody uses are ended until it is dropped.
     pub(super) fn new(limits: SessionLimits) -> Self {
+        let open = Arc::new(Mutex::new(Open {
+            sessions: HashMap::new(),
+            swept: Instant::now(),
+        }));
+        let mut sweeping = JoinSet::new();
+        sweeping.spawn(sweep(Arc::clone(&open), limits.idle));
         Self {
             limits,
             places: Places::new(limits.most),
-            open: Mutex::new(Open {
-                sessions: HashMap::new(),
-                swept: Instant::now(),
-            }),
+            open,
+            _sweeping: sweeping,
             room: Arc::new(Semaphore::new(KEPT)),
         }
     }
@@ -178,10 +186,7 @@ impl Sessions {
         let id: Arc<str> = URL_SAFE_NO_PAD.encode(bytes).into();
         let mut open = lock(&self.open);
         let place = match self.places.take(party) {
-            Ok(place) => {
-                open.sweep(SWEEP, self.limits.idle);
-                place
-            }
+            Ok(place) => place,
             // What nobody uses makes room, and nothing else does.
             Err(full) if open.sweep(SWEEP_FULL, self.limits.idle) => {
                 self.places.take(party).map_err(|_still| {
@@ -244,6 +249,15 @@ impl Sessions {
     pub(super) fn close(&self, session: &Session) {
         lock(&self.open).sessions.remove(&session.id);
         session.end();
+    }
+}
+
+/// Looks for sessions that nobody uses, again and again.
+async fn sweep(open: Arc<Mutex<Open>>, idle: Duration) {
+    let pause = (idle / 2).clamp(SWEEP_FULL, SWEEP);
+    loop {
+        tokio::time::sleep(pause).await;
+        lock(&open).sweep(Duration::ZERO, idle);
     }
 }
 
