@@ -323,6 +323,30 @@ async fn what_only_raw_code_can_do() {
     }
 }
 
+#[tokio::test]
+async fn how_deep_calls_may_be_nested_is_for_the_operator_to_say() {
+    let nested = r#"(func $again (param i32) (result i32)
+          (if (result i32) (local.get 0)
+            (then (i32.add (i32.const 1) (call $again (i32.sub (local.get 0) (i32.const 1)))))
+            (else (i32.const 0))))
+        (func (export "call") (param i32) (result i32)
+          (call $drop (local.get 0)) (call $again (i32.const 20000)))"#;
+    for (stack, said) in [
+        (
+            "64KiB",
+            "calls were nested too deep for its stack of 64 KiB",
+        ),
+        ("8MiB", "{\"result\":20000}"),
+    ] {
+        let host = TestHost::with(&[], &[("limits.stack", stack)]).await;
+        fs::write(host.file("raw.wasm"), raw(AUTH, nested)).unwrap();
+        host.until(|names| !names.is_empty()).await;
+        let token = host.token("user_ada");
+        let result = host.call(Some(&token), "call", json!({})).await;
+        assert!(text(&result).ends_with(said), "{stack}: {result}");
+    }
+}
+
 /// A component whose function returns what its module says, from the two numbers at 64 KiB: where it lies and
 /// how much of it there is.
 fn returning(result: &str, fill: &str, at: u32, count: u32) -> Vec<u8> {

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use url::{Host, Url};
 
 use crate::auth::{OAuthClient, OpaqueTokens, settings as clerk};
-use crate::sandbox::{BucketServer, BucketStore, Limits};
+use crate::sandbox::{BucketServer, BucketStore, Limits, STACK, STACKS};
 use crate::units::{Bytes, Duration};
 pub use given::{Flag, Given, Mistake, SETTINGS, Setting};
 pub use listen::Listen;
@@ -85,6 +85,8 @@ pub struct Config {
     pub calls: Option<u32>,
     /// The bytes of memory that all calls may have together; none is most of what the machine has.
     pub total_memory: Option<usize>,
+    /// The bytes of stack that a call has.
+    pub stack: usize,
     /// Whether components are served that have asynchronous functions.
     pub asynchronous: bool,
     /// The largest body of a request, in bytes.
@@ -157,6 +159,7 @@ impl Config {
             total_memory: reader
                 .parsed::<Bytes>("limits.total_memory")
                 .map(|bytes| bytes.0),
+            stack: reader.stack(),
             asynchronous: reader.parsed("async").unwrap_or(true),
             body: reader
                 .parsed::<Bytes>("limits.body")
@@ -471,6 +474,18 @@ impl<'a> Reader<'a> {
             );
         }
         (limits, ceiling)
+    }
+
+    fn stack(&mut self) -> usize {
+        let stack = self.size("limits.stack", STACK);
+        if !STACKS.contains(&stack) {
+            let (least, most) = (STACKS.start() >> 10, STACKS.end() >> 20);
+            self.mistake(
+                "limits.stack",
+                format!("must be at least {least} KiB and at most {most} MiB"),
+            );
+        }
+        stack
     }
 
     fn number(&mut self, key: &str, default: usize) -> usize {

@@ -122,6 +122,7 @@ impl Host {
         let compiler = Arc::new(Compiler::new(&sandbox::Settings {
             calls: config.calls,
             memory: config.total_memory,
+            stack: config.stack,
             cache: config.cache_dir.clone(),
             concurrent: config.asynchronous,
         })?);

@@ -62,6 +62,7 @@ use admission::Admission;
 use budget::Budget;
 use code_cache::Kept;
 use engine::Kind;
+pub use engine::{STACK, STACKS};
 use imports::keyvalue::Database;
 use ticker::Ticker;
 use turns::Turns;
@@ -73,6 +74,7 @@ pub struct Sandbox {
     turns: Turns,
     budget: Budget,
     files: Budget,
+    stack: usize,
     database: Database,
     code: Option<Kept>,
     /// Becomes true when nothing may run any longer.
@@ -110,6 +112,9 @@ pub struct Settings {
     pub calls: Option<u32>,
     /// The bytes of memory that all calls may have together. Without them, most of what the machine has.
     pub memory: Option<usize>,
+    /// What the calls within one call may be nested in, in bytes. It is a property of an engine, so it is one
+    /// for all services.
+    pub stack: usize,
     /// Where compiled code is kept between starts; none keeps it in memory only.
     pub cache: Option<PathBuf>,
     /// Whether components are served that have asynchronous functions.
@@ -121,6 +126,7 @@ impl Default for Settings {
         Self {
             calls: None,
             memory: None,
+            stack: STACK,
             cache: None,
             concurrent: true,
         }
@@ -178,6 +184,7 @@ impl Sandbox {
             turns: Turns::new(turns),
             budget: Budget::new(capacity.memory),
             files: Budget::new(capacity.files),
+            stack: capacity.stack,
             auth,
             database: Database::new(store),
             code: compiler.code().cloned(),

@@ -19,7 +19,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 56] = [
+pub const SETTINGS: [Setting; 57] = [
     of("listen", "CLOISTER_LISTEN"),
     of("port", "PORT"),
     of("mcp_dir", "CLOISTER_MCP_DIR"),
@@ -53,6 +53,7 @@ pub const SETTINGS: [Setting; 56] = [
     of("limits.output", "CLOISTER_OUTPUT"),
     of("limits.http", "CLOISTER_HTTP"),
     of("limits.tables", "CLOISTER_TABLES"),
+    of("limits.stack", "CLOISTER_STACK"),
     of("limits.log", "CLOISTER_LOG_BYTES"),
     of("limits.handles", "CLOISTER_HANDLES"),
     of("limits.total_memory", "CLOISTER_TOTAL_MEMORY"),

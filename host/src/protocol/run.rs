@@ -164,7 +164,7 @@ impl Protocol {
             | Cause::OutOfCpu { .. }
             | Cause::OutOfMemory { .. }
             | Cause::OutOfTables { .. }
-            | Cause::OutOfStack
+            | Cause::OutOfStack { .. }
             | Cause::OutOfHandles { .. }
             | Cause::OutOfLog { .. }
             | Cause::OutputTooLarge { .. }

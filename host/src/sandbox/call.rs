@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 use super::admission::{Claim, Full, Place};
 use super::client::Client;
 use super::deadline::Deadline;
+use super::engine::STACK;
 use super::failure::{Cause, Circumstances, Ended, OutOfTime};
 use super::grants::Grants;
 use super::imports::auth::AuthUser;
@@ -99,7 +100,10 @@ impl Sandbox {
         read: impl FnOnce(Vec<Val>) -> T,
     ) -> Result<T, Ended> {
         let mut share = self.budget.share();
-        if !share.take(Weight::of(&arguments).bytes) {
+        let needed = Weight::of(&arguments)
+            .bytes
+            .saturating_add(self.stack.saturating_sub(STACK));
+        if !share.take(needed) {
             return Err(Cause::HostFull.into());
         }
         let places = self.places(export);
@@ -181,6 +185,7 @@ impl Sandbox {
                 &error,
                 &Circumstances {
                     limits: &limits,
+                    stack: self.stack,
                     crossing: export.crossing,
                     memory: store.data().meter.refused(),
                     refusal: traces.refusal.text(),

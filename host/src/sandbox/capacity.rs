@@ -3,8 +3,9 @@
 
 use std::fmt;
 
+use super::Settings;
 use super::admission::Bounds;
-use super::engine::Kind;
+use super::engine::{Kind, STACK};
 use super::machine::Machine;
 
 /// What is assumed where the memory of the machine cannot be found out.
@@ -14,7 +15,8 @@ const UNKNOWN_MEMORY: usize = 2 << 30;
 const MOST_CALLS: u32 = 1_000;
 
 /// The memory that each call should find, where nobody says how many there are; and without which there
-/// is no sense in it. A small program has 1 MiB from its first moment on.
+/// is no sense in it. A small program has 1 MiB from its first moment on. What its stack has beyond the usual
+/// one comes on top.
 const ENOUGH: usize = 4 << 20;
 const LEAST: usize = 5 << 18;
 
@@ -49,6 +51,8 @@ pub struct Capacity {
     pub(super) memory: usize,
     /// How many files all calls may have open together.
     pub(super) files: usize,
+    /// The bytes of stack that each call has.
+    pub(super) stack: usize,
 }
 
 /// Why calls cannot have what was asked for them.
@@ -82,20 +86,18 @@ pub enum DoesNotFit {
 }
 
 impl Capacity {
-    /// What this machine bears, where so many calls and so much memory are asked for.
-    pub(super) fn of(
-        machine: Machine,
-        calls: Option<u32>,
-        memory: Option<usize>,
-    ) -> Result<Self, DoesNotFit> {
+    /// What this machine bears, where so much is asked for.
+    pub(super) fn of(machine: Machine, settings: &Settings) -> Result<Self, DoesNotFit> {
+        let stack = settings.stack;
+        let least = LEAST.saturating_add(stack.saturating_sub(STACK));
         let memory =
             // The rest is for the host, for what it keeps ready, and for the files of the system.
-            memory.unwrap_or(machine.memory.unwrap_or(UNKNOWN_MEMORY) / 3 * 2);
+            settings.memory.unwrap_or(machine.memory.unwrap_or(UNKNOWN_MEMORY) / 3 * 2);
         let mappings = machine.mappings.unwrap_or(usize::MAX);
         let files = machine.descriptors.unwrap_or(UNKNOWN_DESCRIPTORS) / FILES;
-        let split = |calls| Self::split(calls, memory, files);
-        let Some(calls) = calls else {
-            let borne = u32::try_from(memory / ENOUGH).unwrap_or(u32::MAX);
+        let split = |calls| Self::split(calls, memory, files, stack);
+        let Some(calls) = settings.calls else {
+            let borne = u32::try_from(memory / ENOUGH.max(least)).unwrap_or(u32::MAX);
             let mut calls = borne.clamp(1, MOST_CALLS);
             while calls > 1 && split(calls).mappings() > mappings {
                 calls /= 2;
@@ -103,7 +105,7 @@ impl Capacity {
             return Ok(split(calls));
         };
         let capacity = split(calls);
-        let needed = LEAST.saturating_mul(usize::try_from(calls).unwrap_or(usize::MAX));
+        let needed = least.saturating_mul(usize::try_from(calls).unwrap_or(usize::MAX));
         if needed > memory {
             return Err(DoesNotFit::Memory {
                 calls,
@@ -123,10 +125,10 @@ impl Capacity {
 
     /// What is enough to look at components and call none.
     pub fn none() -> Self {
-        Self::split(1, LEAST, 0)
+        Self::split(1, LEAST, 0, STACK)
     }
 
-    fn split(calls: u32, memory: usize, files: usize) -> Self {
+    fn split(calls: u32, memory: usize, files: usize, stack: usize) -> Self {
         // What their memories keep when nobody runs is at most a part of what calls may have.
         let kept = Kind::Large.pool().kept.max(1);
         let ready = u32::try_from(memory / 4 / kept).unwrap_or(u32::MAX).max(1);
@@ -136,6 +138,7 @@ impl Capacity {
             concurrent: calls.min(MOST_CONCURRENT),
             memory,
             files,
+            stack,
         }
     }
 
@@ -199,7 +202,8 @@ mod tests {
     #[test]
     fn what_a_machine_bears_follows_from_its_memory_and_its_mappings() {
         let of = |gibibytes, mappings| {
-            let capacity = Capacity::of(machine(gibibytes, mappings), None, None).unwrap();
+            let machine = machine(gibibytes, mappings);
+            let capacity = Capacity::of(machine, &Settings::default()).unwrap();
             assert!(capacity.mappings() <= mappings || capacity.small == 1);
             (capacity.small, capacity.large, capacity.concurrent)
         };
@@ -211,7 +215,14 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_and_does_not_fit_is_refused_with_what_is_missing() {
-        let of = |calls, memory| Capacity::of(machine(24, 65_530), Some(calls), memory);
+        let of = |calls, memory| {
+            let settings = Settings {
+                calls: Some(calls),
+                memory,
+                ..Settings::default()
+            };
+            Capacity::of(machine(24, 65_530), &settings)
+        };
         assert_eq!(of(5_000, None).map(|it| it.small), Ok(5_000));
         assert_eq!(
             of(1_000, Some(1 << 30)).unwrap_err().to_string(),

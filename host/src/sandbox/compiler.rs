@@ -53,7 +53,7 @@ impl Compiler {
     /// Makes the engines with their pools, as large as the machine bears, and links what services may
     /// import.
     pub fn new(settings: &Settings) -> Result<Self, NotStarted> {
-        let capacity = Capacity::of(Machine::look(), settings.calls, settings.memory)?;
+        let capacity = Capacity::of(Machine::look(), settings)?;
         Self::with(capacity, settings)
     }
 
@@ -153,7 +153,7 @@ impl Ground {
     ) -> Result<Self, NotStarted> {
         let slots = u32::try_from(capacity.bounds(kind).stores()).unwrap_or(u32::MAX);
         let refused = |cause| NotStarted::Engine { slots, cause };
-        let engine = engine(kind, slots).map_err(refused)?;
+        let engine = engine(kind, slots, capacity.stack).map_err(refused)?;
         let linker = imports::linker(&engine, kind == Kind::Concurrent).map_err(refused)?;
         let open = |path: &PathBuf| {
             CodeCache::open(path, &engine, kept).map_err(|cause| NotStarted::Cache {

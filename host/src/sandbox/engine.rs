@@ -11,8 +11,11 @@ pub(super) const MEMORY_CEILING: usize = 256 << 20;
 /// interpreter in use has fewer than 8,000.
 pub(super) const TABLE_CEILING: usize = 100_000;
 
-/// What a guest's calls may be nested in.
-pub(super) const STACK: usize = 512 << 10;
+/// What a guest's calls may be nested in, in bytes, where the operator does not say otherwise.
+pub const STACK: usize = 512 << 10;
+
+/// The least and the most that the operator may say.
+pub const STACKS: std::ops::RangeInclusive<usize> = (64 << 10)..=(8 << 20);
 
 /// What the host's functions have on the same stack. Running out of it would end the process.
 const STACK_OF_HOST: usize = 512 << 10;
@@ -86,8 +89,8 @@ fn most(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// An engine with so many slots, each of which serves one call at a time.
-pub(super) fn engine(kind: Kind, slots: u32) -> Result<Engine> {
+/// An engine with so many slots, each of which serves one call at a time, and has a stack of so many bytes.
+pub(super) fn engine(kind: Kind, slots: u32, stack: usize) -> Result<Engine> {
     let Pool {
         memories,
         tables,
@@ -129,8 +132,8 @@ pub(super) fn engine(kind: Kind, slots: u32) -> Result<Engine> {
         .parallel_compilation(true)
         .wasm_component_model_map(true)
         .wasm_component_model_fixed_length_lists(true)
-        .max_wasm_stack(STACK)
-        .async_stack_size(STACK + STACK_OF_HOST)
+        .max_wasm_stack(stack)
+        .async_stack_size(stack.saturating_add(STACK_OF_HOST))
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }

@@ -13,7 +13,6 @@ use super::admission::TooManyAside;
 use super::call::RANDOM;
 use super::client::NotAsked;
 use super::crossing::{Crossing, INWARD};
-use super::engine::STACK;
 use super::imports::http::made::MOST_MADE;
 use super::limits::Limits;
 use super::questions::BadQuestion;
@@ -84,9 +83,12 @@ pub enum Cause {
     /// The guest called itself too deep.
     #[error(
         "it was stopped because its calls were nested too deep for its stack of {}",
-        bytes(STACK)
+        bytes(*limit)
     )]
-    OutOfStack,
+    OutOfStack {
+        /// The limit that was reached, in bytes.
+        limit: usize,
+    },
     /// The guest held too many handles.
     #[error("it was stopped because it needed more than {limit} handles at once, its limit")]
     OutOfHandles {
@@ -179,6 +181,8 @@ pub(super) struct Ended {
 /// What is known of a call when the engine ends it.
 pub(super) struct Circumstances<'a> {
     pub(super) limits: &'a Limits,
+    /// What its calls may be nested in, in bytes.
+    pub(super) stack: usize,
     /// How its result crosses.
     pub(super) crossing: Crossing,
     /// Why it got no memory when it last asked.
@@ -213,7 +217,7 @@ impl Cause {
             Self::OutOfCpu { .. } => "out_of_cpu",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::OutOfTables { .. } => "out_of_tables",
-            Self::OutOfStack => "out_of_stack",
+            Self::OutOfStack { .. } => "out_of_stack",
             Self::OutOfHandles { .. } => "out_of_handles",
             Self::OutOfLog { .. } => "out_of_log",
             Self::OutputTooLarge { .. } => "output_too_large",
@@ -299,7 +303,9 @@ fn known(error: &wasmtime::Error, circumstances: &Circumstances<'_>) -> Option<C
     } else if let Some(too_many) = error.downcast_ref::<TooManyAside>() {
         Cause::TooManyAsk(*too_many)
     } else if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
-        Cause::OutOfStack
+        Cause::OutOfStack {
+            limit: circumstances.stack,
+        }
     } else if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         Cause::OutOfHandles {
             limit: limits.handles,
