@@ -230,7 +230,7 @@ async fn no_service_looks_after_sign_ins_that_is_not_granted_it() {
     for (tool, token, arguments) in calls {
         let refused = host.call(token, tool, arguments).await;
         assert_eq!(refused["isError"], true, "{tool}: {refused}");
-        let missing = "`sessions = true` in `mcp/weather.toml` would grant it";
+        let missing = "the operator grants it in `mcp/weather.toml`: sessions = true";
         assert!(text(&refused).contains(missing), "{tool}: {refused}");
     }
     let offered = host.call(None, "offered", json!({})).await;

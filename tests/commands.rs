@@ -89,7 +89,7 @@ pub(crate) async fn run(command: &mut Command) -> Output {
         .unwrap()
 }
 
-fn utf8(bytes: &[u8]) -> &str {
+pub(crate) fn utf8(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
@@ -484,6 +484,10 @@ async fn a_manifest_can_be_begun_with_what_the_tags_say() {
     let output = run(cloister(folder.path()).args(["inspect", "--stub", "mcp/plain.wasm"])).await;
     let stub = utf8(&output.stdout).to_owned();
     insta::assert_snapshot!(stub, @r#"
+    # It may ask for what stands in comments, and is not granted it.
+    # [env]
+    # NAME = "value"
+
     [tools.mirror]
     scopes = ["math:read", "math:add"]
 
@@ -498,9 +502,10 @@ async fn a_manifest_can_be_begun_with_what_the_tags_say() {
     let output = run(cloister(folder.path()).args(["inspect", "--stub", "mcp/plain.wasm"])).await;
     assert_eq!(utf8(&output.stdout), stub);
     let demo = run(cloister(folder.path()).args(["inspect", "--stub", "mcp/demo.wasm"])).await;
-    assert_eq!(
-        utf8(&demo.stdout),
-        "# nothing restricts the functions of `demo`\n"
+    let demo = utf8(&demo.stdout);
+    assert!(
+        demo.ends_with("\n# nothing restricts the functions of `demo`\n"),
+        "{demo}"
     );
 }
 

@@ -229,7 +229,7 @@ async fn a_call_that_fails_over_it_names_the_line_of_the_manifest_that_is_missin
         let arguments = json!({ "url": "https://API.example.com:443/forecast" });
         let result = host.call(None, "insist", arguments).await;
         insta::allow_duplicates! {
-            insta::assert_snapshot!(text(&result), @r#"the tool `insist` of the service `fetcher` gave no result: it ended by a fault of its own after it was refused something: it may not send requests to `https://api.example.com`; `[http] allow = ["https://api.example.com"]` in `mcp/fetcher.toml` would grant it"#);
+            insta::assert_snapshot!(text(&result), @r#"the tool `insist` of the service `fetcher` gave no result: it ended by a fault of its own after it was refused something: it may not send requests to `https://api.example.com`; the operator grants it in `mcp/fetcher.toml`, under `[http]`: allow = ["https://api.example.com"]"#);
         }
     }
 }

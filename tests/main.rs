@@ -5,6 +5,7 @@ mod auth_service; // refreshing tokens through a tool
 mod bodies; // what is kept of a request
 mod cached; // compiled code that another host has left
 mod callers; // whose token counts, and what belongs to whom
+mod capabilities; // what a component may ask for, and what its operator grants
 mod client; // a client that sees every byte of its streams
 mod commands; // the binary: banner, flags, mistakes
 mod concurrency; // many callers at once, while services are replaced

@@ -31,7 +31,7 @@ struct Line {
 enum Command {
     /// Serves the folder of services; this is also what happens without a command
     Serve(Settings),
-    /// Shows what clients will see of a component, and what is missing
+    /// Shows what clients will see of a component, what it may ask for, and what is missing
     Inspect(inspect::Inspected),
     /// Prints a token of the development issuer of a host that runs on this machine
     Token(token::Wanted),

@@ -33,10 +33,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::catalog::{Catalog, Publisher, Service};
-use crate::sandbox::{Compiler, Limits};
+use crate::sandbox::{Asks, Capability, Compiler, Limits};
 use describe::{Described, Terms};
 pub use folder::Contents;
 use folder::{Found, Stamp};
+pub use manifest::Granted;
 use manifest::Manifest;
 use opened::{Opened, functions};
 use watch::Watch;
@@ -398,6 +399,10 @@ pub struct Inspection {
     pub service: Service,
     /// What is left out or looks like a mistake, a line each.
     pub notes: Vec<String>,
+    /// What it may ask for.
+    pub asks: Asks,
+    /// What its manifest says of each capability, in the order of a manifest.
+    pub granted: Vec<(Capability, Granted)>,
     /// How many types, fields and cases were read for it, in the component and in its texts.
     pub work: u32,
 }
@@ -407,6 +412,8 @@ impl From<Described> for Inspection {
         Self {
             service: described.service,
             notes: described.notes,
+            asks: described.asks,
+            granted: described.granted,
             work: described.work,
         }
     }

@@ -13,6 +13,7 @@ mod admission;
 mod bindings;
 mod budget;
 mod call;
+mod capability;
 mod capacity;
 mod code_cache;
 mod compiler;
@@ -45,6 +46,7 @@ use tokio::sync::watch;
 
 pub use admission::TooManyAside;
 pub use call::Invocation;
+pub use capability::{Asks, Capability, no_sockets};
 pub use capacity::{Capacity, DoesNotFit};
 pub use code_cache::KeptCode;
 pub use compiler::Compiler;

@@ -107,6 +107,8 @@ fn outcome(files: Files) -> Outcome {
             service,
             notes,
             work,
+            asks: _,
+            granted: _,
         }) => {
             let offers = [
                 service.tools.len(),

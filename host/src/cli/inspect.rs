@@ -1,4 +1,6 @@
-//! `cloister inspect`: what a client will see of a component, and what is missing.
+//! `cloister inspect`: what a client will see of a component, what it may ask for, and what is missing.
+
+mod capabilities;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,7 +11,7 @@ use clap::Args;
 use super::Failure;
 use crate::auth::{Access, Requirement};
 use crate::catalog::{Address, Annotations, Completers, Completion, Function, Service};
-use crate::reload;
+use crate::reload::{self, Inspection};
 use crate::sandbox::Compiler;
 
 #[derive(Args)]
@@ -17,7 +19,8 @@ pub(super) struct Inspected {
     /// The component; what lies beside it counts, as it does when it is served
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Print, instead, what restricts its functions as the tables of a manifest
+    /// Print, instead, a manifest to begin with: what restricts its functions, and in comments what it may
+    /// ask for and is not granted
     #[arg(long)]
     stub: bool,
 }
@@ -31,7 +34,7 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
 
     let mut out = std::io::stdout().lock();
     if inspected.stub {
-        return Ok(write_stub(&mut out, &inspection.service)?);
+        return Ok(write_stub(&mut out, &inspection)?);
     }
     writeln!(
         out,
@@ -92,6 +95,7 @@ pub(super) fn print(inspected: &Inspected) -> Result<(), Failure> {
             write_argument(&mut out, &variable.json, "variable", completion)?;
         }
     }
+    capabilities::write(&mut out, &inspection)?;
     let missing = functions(&inspection.service)
         .filter(|function| function.description.is_none())
         .map(|function| format!("`{}` has no description", function.origin));
@@ -113,8 +117,13 @@ fn functions(service: &Service) -> impl Iterator<Item = &Function> {
     tools.chain(prompts).chain(resources)
 }
 
-/// What restricts functions, as a manifest says it: there it holds whatever becomes of the text.
-fn write_stub(out: &mut impl Write, service: &Service) -> std::io::Result<()> {
+/// What restricts functions, as a manifest says it: there it holds whatever becomes of the text. Before that,
+/// what the operator may wish to grant.
+fn write_stub(out: &mut impl Write, inspection: &Inspection) -> std::io::Result<()> {
+    let service = &inspection.service;
+    if capabilities::write_stub(out, inspection)? {
+        writeln!(out)?;
+    }
     let prompts = service.prompts.iter().map(|it| it.completers());
     let resources = service.resources.iter().map(|it| it.completers());
     let completers = prompts.chain(resources).flat_map(Completers::iter);

@@ -1,6 +1,7 @@
 //! The operator's word on one service, `mcp/<service>.toml`.
 
 mod files;
+mod granted;
 mod http;
 mod secrets;
 mod stores;
@@ -14,6 +15,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use self::files::GivenFolder;
+pub use self::granted::Granted;
 use self::http::GivenHttp;
 use self::secrets::{Secrets, Source};
 use self::stores::GivenBucket;

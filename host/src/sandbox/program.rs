@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::types::{ComponentItem, Type};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
+use super::capability::Asks;
 use super::crossing::Crossing;
 use super::engine::Kind;
 use super::grants::Grants;
@@ -91,6 +92,11 @@ impl Program {
             grants: Arc::new(grants),
             ..self
         }
+    }
+
+    /// What it may ask for beyond what every service has.
+    pub fn asks(&self) -> Asks {
+        Asks::of(&self.component)
     }
 
     /// Looks up a function, in an exported interface by its full name

@@ -34,6 +34,15 @@ pub(super) fn granted(
     Files::open(&folders).map_err(|cause| Wrong::new(&["files"], cause.to_string()))
 }
 
+/// The folders as people are told of them.
+pub(super) fn told(given: &BTreeMap<String, GivenFolder>) -> Vec<String> {
+    let folders = given.iter().map(|(guest, folder)| {
+        let how = if folder.write { "writing" } else { "reading" };
+        format!("{guest:?} for {how}")
+    });
+    folders.collect()
+}
+
 fn granted_one(guest: &str, given: &GivenFolder, own: &[PathBuf]) -> Result<Folder, String> {
     if !is_guest_path(guest) {
         return Err(

@@ -21,6 +21,12 @@ pub(super) struct GivenHttp {
 }
 
 impl GivenHttp {
+    /// The origins as people are told of them.
+    pub(super) fn told(&self) -> Vec<String> {
+        let origins = self.allow.iter();
+        origins.map(|allowed| format!("\"{allowed}\"")).collect()
+    }
+
     pub(super) fn grant(&self, secrets: &Secrets) -> Result<Option<Http>, Wrong> {
         if self.allow.is_empty() && self.headers.is_empty() {
             return Ok(None);

@@ -31,6 +31,25 @@ enum Scope {
     Organization,
 }
 
+impl From<Scope> for BucketScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Service => Self::Service,
+            Scope::User => Self::User,
+            Scope::Organization => Self::Organization,
+        }
+    }
+}
+
+/// The buckets as people are told of them.
+pub(super) fn told(given: &BTreeMap<String, GivenBucket>) -> Vec<String> {
+    let buckets = given.iter().map(|(name, bucket)| {
+        let scope = BucketScope::from(bucket.scope).name();
+        format!("{name:?} of the scope `{scope}`")
+    });
+    buckets.collect()
+}
+
 /// The buckets by their names.
 pub(super) fn granted(
     given: &BTreeMap<String, GivenBucket>,
@@ -44,11 +63,7 @@ pub(super) fn granted(
             }
             let quota = bucket.quota.map_or(QUOTA, |quota| quota.0);
             let bucket = Bucket {
-                scope: match bucket.scope {
-                    Scope::Service => BucketScope::Service,
-                    Scope::User => BucketScope::User,
-                    Scope::Organization => BucketScope::Organization,
-                },
+                scope: bucket.scope.into(),
                 quota: u64::try_from(quota).unwrap_or(u64::MAX),
             };
             Ok((name.clone(), bucket))

@@ -8,6 +8,7 @@ use wasmtime::{Result, format_err};
 
 use crate::auth::{Kind, NoSecret, Principal};
 use crate::sandbox::bindings::cloister::mcp::auth;
+use crate::sandbox::capability::Capability;
 use crate::sandbox::refusal::quoted;
 use crate::sandbox::store::Call;
 
@@ -47,7 +48,8 @@ impl auth::HostAuthUser for Call {
             self.refuse(|service| {
                 let shown = quoted(&name);
                 format!(
-                    "the secret {shown} of its callers is not granted; the operator grants it in `mcp/{service}.toml`, under `[secrets]`: {shown} = {{ user = \"its name in their private metadata\" }}"
+                    "the secret {shown} of its callers is not granted; the operator grants it {}",
+                    Capability::Secrets.place_for(service, &shown)
                 )
             });
         }

@@ -6,6 +6,7 @@ use wasmtime::Result;
 use wasmtime::component::Linker;
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 
+use crate::sandbox::capability::Capability;
 use crate::sandbox::store::Call;
 
 /// Links it.
@@ -21,7 +22,8 @@ fn values(call: &mut Call) -> WasiConfig<'_> {
     if granted.is_none() {
         call.refuse(|service| {
             format!(
-                "it is given no configuration; the operator gives it values in `mcp/{service}.toml`, under `[config]`: name = \"value\""
+                "it is given no configuration; the operator gives it values {}",
+                Capability::Config.place(service)
             )
         });
     }

@@ -24,6 +24,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 use self::listing::{Kind, Listing};
 pub(in crate::sandbox) use self::opened::Opened;
 use self::stream::Kept;
+use crate::sandbox::capability::Capability;
 use crate::sandbox::failure::HostFull;
 use crate::sandbox::store::Call;
 
@@ -152,7 +153,8 @@ impl Call {
             let service = &self.service;
             tracing::info!(
                 %service,
-                "it asks for folders and is granted none; the operator grants them in `mcp/{service}.toml`, under `[files]`: \"/data\" = {{ path = \"…\" }}; where it needs none, an empty `[files]` says so"
+                "it asks for folders and is granted none; the operator grants them {}; where it needs none, an empty `[files]` says so",
+                Capability::Files.place(service)
             );
         }
     }

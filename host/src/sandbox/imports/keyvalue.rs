@@ -19,6 +19,7 @@ use self::database::NotDone;
 pub use self::database::{BucketServer, BucketState, BucketStore, NoServer};
 use self::place::Place;
 use crate::auth::Principal;
+use crate::sandbox::capability::Capability;
 use crate::sandbox::grants::BucketScope;
 use crate::sandbox::refusal::quoted;
 use crate::sandbox::store::Call;
@@ -103,7 +104,8 @@ impl Call {
             self.refuse(|service| {
                 let shown = quoted(identifier);
                 format!(
-                    "the bucket {shown} is not granted; the operator grants it in `mcp/{service}.toml`, under `[store]`: {shown} = {{ scope = \"user\" }}"
+                    "the bucket {shown} is not granted; the operator grants it {}",
+                    Capability::Store.place_for(service, &shown)
                 )
             });
             return Err(Refused::NoSuchStore);

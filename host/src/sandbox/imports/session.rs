@@ -11,6 +11,7 @@ use super::auth::AuthUser;
 use crate::auth::session::{SessionError, Tokens};
 use crate::auth::{Principal, Sessions, UserSession};
 use crate::sandbox::bindings::cloister::mcp::session;
+use crate::sandbox::capability::Capability;
 use crate::sandbox::store::Call;
 
 type Outcome<T> = Result<std::result::Result<T, session::Error>>;
@@ -101,7 +102,8 @@ impl Call {
         }
         let missing = |service: &str| {
             format!(
-                "it may not look after the sign-ins of its callers; `sessions = true` in `mcp/{service}.toml` would grant it"
+                "it may not look after the sign-ins of its callers; the operator grants it {}",
+                Capability::Sessions.place(service)
             )
         };
         self.refuse(missing);

@@ -7,6 +7,7 @@ use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, 
 use wasmtime_wasi::p2::{self, TcpSocket, UdpSocket};
 use wasmtime_wasi::p3::bindings::sockets as concurrent;
 
+use crate::sandbox::capability::no_sockets;
 use crate::sandbox::store::Call;
 
 type Context<'a> = StoreContextMut<'a, Call>;
@@ -85,10 +86,6 @@ pub(super) fn add_to_linker(linker: &mut Linker<Call>, concurrent: bool) -> Resu
 
 impl Call {
     fn refuse_socket(&self) {
-        self.refuse(|service| {
-            format!(
-                "no service has sockets of its own; it may send requests over `wasi:http`, to the origins that the operator grants in `mcp/{service}.toml`, under `[http]`"
-            )
-        });
+        self.refuse(no_sockets);
     }
 }

@@ -153,6 +153,16 @@ impl fmt::Display for Origin {
     }
 }
 
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = self.origin.to_string();
+        match origin.split_once("://") {
+            Some((scheme, parent)) if self.below => write!(f, "{scheme}://*.{parent}"),
+            Some(_) | None => f.write_str(&origin),
+        }
+    }
+}
+
 impl Allowed {
     fn names(&self, name: &str) -> bool {
         let Host::Domain(allowed) = &self.origin.host else {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::HeaderMap;
 use wasmtime_wasi_http::Error;
 
+use crate::sandbox::capability::Capability;
 use crate::sandbox::grants::{Origin, Prohibited};
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::usage::Usage;
@@ -101,7 +102,8 @@ impl Ledger {
         let service = &self.service;
         let missing = || {
             format!(
-                "it may not send requests to `{origin}`; `[http] allow = [\"{origin}\"]` in `mcp/{service}.toml` would grant it"
+                "it may not send requests to `{origin}`; the operator grants it {}",
+                Capability::Http.place_for(service, &format!("\"{origin}\""))
             )
         };
         if self.refusal.note(missing) {
@@ -121,8 +123,8 @@ impl Ledger {
         if first {
             tracing::warn!(
                 %service,
-                "{prohibited}; `[http] allow = [\"{}\"]` in `mcp/{service}.toml`, beside `{origin}`, would grant it",
-                origin.at(prohibited.address)
+                "{prohibited}; beside `{origin}`, the operator grants it {}",
+                Capability::Http.place_for(service, &format!("\"{}\"", origin.at(prohibited.address)))
             );
         }
     }
