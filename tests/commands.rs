@@ -13,7 +13,19 @@ use crate::harness::{PATIENCE, component, text};
 
 /// The command, in a folder of its own and without settings from outside.
 pub(crate) fn cloister(folder: &Path) -> Command {
-    let mut command = Command::new(binary());
+    in_folder(Command::new(binary()), folder)
+}
+
+/// The command, started by a shell that has run this before.
+pub(crate) fn cloister_after(script: &str, folder: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("{script}; exec \"$0\" \"$@\"")])
+        .arg(binary());
+    in_folder(command, folder)
+}
+
+fn in_folder(mut command: Command, folder: &Path) -> Command {
     command
         .current_dir(folder)
         .env_clear()

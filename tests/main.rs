@@ -12,6 +12,7 @@ mod concurrency; // many callers at once, while services are replaced
 mod connections; // how many, how long, and who is meant
 mod conversations; // the two oldest revisions, whole
 mod discovery; // files that come, change and go
+mod disks; // buckets whose disk is full, or whose file is gone
 mod endpoint; // what is answered to those who do not know the protocol
 mod failures; // tools that fail, and what callers are told
 mod fetching; // tools that reach out over HTTP

@@ -1,6 +1,7 @@
 // Uses a service that was written in JavaScript, and that nothing of this project has been in.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 
 const url = process.env.HOST_URL;
 let passed = 0;
@@ -35,10 +36,11 @@ await check('its functions are tools, with the words beside it, and nothing else
     tools.map(({ name, description }) => [name, description]),
     [
       ['countWords', 'Counts words.'],
+      ['firstLetter', 'Does not know what to do without a letter.'],
       ['shout', 'Fails for an empty text.'],
     ],
   );
-  assert.deepEqual(tools[1].inputSchema.required, ['text']);
+  assert.deepEqual(tools[2].inputSchema.required, ['text']);
 });
 
 await check('a record comes back, and an option that is none is left out', async () => {
@@ -54,6 +56,21 @@ await check('what it throws is an error of the tool', async () => {
   const silent = await send('tools/call', { name: 'shout', arguments: { text: '' } });
   assert.equal(silent.isError, true);
   assert.equal(silent.content[0].text, 'nothing to shout');
+});
+
+await check('what goes wrong in it is told with its place, to callers and in the log', async () => {
+  const found = await send('tools/call', { name: 'firstLetter', arguments: { text: '1a' } });
+  assert.deepEqual(found.structuredContent, { result: 'a' });
+  const lost = await send('tools/call', { name: 'firstLetter', arguments: { text: '1' } });
+  assert.equal(lost.isError, true);
+  const log = await readFile(process.env.HOST_LOG, 'utf8');
+  const lines = log.split('\n').filter((line) => line.includes('a call gave no result'));
+  assert.equal(lines.length, 1, log);
+  for (const told of [lost.content[0].text, lines[0]]) {
+    assert.match(told, /it panicked or aborted; it said: .*cannot read property '0' of null/);
+    assert.match(told, /at firstLetter \(\/text\.js:\d+:\d+\)/);
+  }
+  assert.match(lines[0], / service=text /);
 });
 
 console.log(`${passed} passed, ${failed} failed`);

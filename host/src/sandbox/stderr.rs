@@ -80,7 +80,8 @@ impl Stderr {
 }
 
 /// What a program says last before it dies, in one line: the message of a panic (Rust, Go), and otherwise
-/// the last line, which is where tracebacks (Python) have theirs.
+/// the last line, which is where tracebacks (Python) have theirs, but for those that follow with where it was
+/// (JavaScript).
 pub(super) fn last_words(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let of_rust = lines
@@ -88,7 +89,12 @@ pub(super) fn last_words(text: &str) -> Option<String> {
         .rposition(|line| line.starts_with("thread '") && line.contains(" panicked at "))
         .and_then(|at| lines.get(at.saturating_add(1)));
     let of_go = || lines.iter().rfind(|line| line.starts_with("panic: "));
-    let last = || lines.iter().rfind(|line| !line.is_empty());
+    let last = || {
+        let is_place = |line: &str| line.starts_with("at ");
+        let mut lines = lines.iter().filter(|line| !line.is_empty());
+        let last = lines.clone().next_back();
+        lines.rfind(|line| !is_place(line)).or(last)
+    };
     let words = of_rust.or_else(of_go).or_else(last)?;
     let told: String = words
         .chars()
@@ -191,6 +197,9 @@ mod tests {
         assert_eq!(of(python).as_deref(), Some("ValueError: no such city"));
         let go = "panic: no such city\n\ngoroutine 1 [running]:\nmain.main()\n";
         assert_eq!(of(go).as_deref(), Some("panic: no such city"));
+        let javascript = "TypeError: no such city\n    at get (/app.js:3:25)\n    at <eval>\n";
+        assert_eq!(of(javascript).as_deref(), Some("TypeError: no such city"));
+        assert_eq!(of("at sea\n").as_deref(), Some("at sea"));
         assert_eq!(of("\u{1b}[31mred\n").as_deref(), Some(" [31mred"));
         assert_eq!(of(&"x".repeat(1_000)).map(|it| it.len()), Some(TOLD));
         assert_eq!(of(" \n\n"), None);

@@ -3,9 +3,9 @@
 mod tables;
 mod writer;
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,8 +32,26 @@ pub(super) struct Embedded(Arc<Shared>);
 struct Shared {
     /// The folder; none keeps everything in memory.
     folder: Option<PathBuf>,
-    opened: Mutex<Option<Arc<redb::Database>>>,
+    opened: Mutex<Option<Opened>>,
     queue: Mutex<Queue>,
+}
+
+/// The database, while it is open.
+#[derive(Clone)]
+struct Opened {
+    database: Arc<redb::Database>,
+    /// Its file, as long as that is where it was opened; none is in memory.
+    file: Option<Inode>,
+}
+
+/// What tells a file from another that is put in its place: its device and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Inode(u64, u64);
+
+impl From<&Metadata> for Inode {
+    fn from(metadata: &Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
 }
 
 /// Why something was not done: over the guest, or over the database, of which only the log is told.
@@ -46,6 +64,11 @@ enum Failed {
         _0.display()
     )]
     InUse(PathBuf),
+    #[error(
+        "`{}` was removed or replaced while it was in use, and what was kept in it is gone with it; the file that is there now is opened, or a new one",
+        _0.display()
+    )]
+    Replaced(PathBuf),
     #[error("the folder for state, `{}`, cannot be used: {cause}", folder.display())]
     Folder { folder: PathBuf, cause: io::Error },
     #[error("the database cannot be opened: {0}")]
@@ -129,7 +152,7 @@ impl Embedded {
     ) -> Result<T, NotDone> {
         let id = place.id();
         blocking(&self.0, move |shared| {
-            let transaction = shared.open()?.begin_read()?;
+            let transaction = shared.open()?.database.begin_read()?;
             work(&Reading::new(id, transaction))
         })
         .await
@@ -138,20 +161,27 @@ impl Embedded {
 
 impl Shared {
     /// The database, opened now if it is not. What failed is tried again by the next who comes.
-    fn open(&self) -> Result<Arc<redb::Database>, Failed> {
+    fn open(&self) -> Result<Opened, Failed> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = &*opened {
-            return Ok(Arc::clone(database));
+        if let Some(opened) = &*opened {
+            self.is_in_place(opened)?;
+            return Ok(opened.clone());
         }
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE);
+        let mut inode = None;
         let database = match &self.folder {
             Some(folder) => {
                 let path = folder.join(FILE);
-                let file = private_file(folder, &path).map_err(|cause| Failed::Folder {
-                    folder: folder.clone(),
-                    cause,
-                })?;
+                let file = private_file(folder, &path)
+                    .and_then(|file| {
+                        inode = Some(Inode::from(&file.metadata()?));
+                        Ok(file)
+                    })
+                    .map_err(|cause| Failed::Folder {
+                        folder: folder.clone(),
+                        cause,
+                    })?;
                 builder
                     .create_with_backend(FileBackend::new(file)?)
                     .map_err(|cause| {
@@ -164,9 +194,26 @@ impl Shared {
             }
             None => builder.create_with_backend(InMemoryBackend::new())?,
         };
-        let database = Arc::new(database);
-        *opened = Some(Arc::clone(&database));
-        Ok(database)
+        let fresh = Opened {
+            database: Arc::new(database),
+            file: inode,
+        };
+        *opened = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Whoever has a file open can read and write it, though nobody will find it any more.
+    fn is_in_place(&self, opened: &Opened) -> Result<(), Failed> {
+        let (Some(folder), Some(inode)) = (&self.folder, opened.file) else {
+            return Ok(());
+        };
+        let path = folder.join(FILE);
+        let now = fs::metadata(&path);
+        if now.is_ok_and(|metadata| Inode::from(&metadata) == inode) {
+            Ok(())
+        } else {
+            Err(Failed::Replaced(path))
+        }
     }
 
     /// What a guest is told of a failure. What is wrong with the database is for the log; it is opened anew
@@ -252,7 +299,7 @@ mod tests {
         assert_eq!(change(0).await.unwrap(), Ok(0));
         assert_eq!(pending(), 0);
         // Nobody can write meanwhile.
-        let database = buckets.0.open().ok().unwrap();
+        let database = buckets.0.open().ok().unwrap().database;
         let held = database.begin_write().unwrap();
         let changes: Vec<_> = (0..10).map(change).collect();
         assert_eq!(pending(), 10);

@@ -122,7 +122,8 @@ impl Shared {
 
     /// Writes changes, each of them or not, and all that are written at once.
     fn write(&self, group: &[Job]) -> Result<Vec<Answer>, Failed> {
-        let mut transaction = self.open()?.begin_write()?;
+        let opened = self.open()?;
+        let mut transaction = opened.database.begin_write()?;
         // What guests write could be made to look like a commit that was cut short; two phases do
         // not rely on checksums, and opening after a crash takes no time.
         transaction.set_quick_repair(true);
@@ -138,6 +139,8 @@ impl Shared {
         drop(tables);
         if answers.iter().any(Result::is_ok) {
             transaction.commit()?;
+            // Else nobody will find what was written just now.
+            self.is_in_place(&opened)?;
         }
         Ok(answers)
     }
