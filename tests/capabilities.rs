@@ -73,6 +73,7 @@ async fn what_the_manifest_grants_is_told_by_name_and_what_nothing_asks_for_apar
         KEY = "${secret.KEY}"
         [secrets]
         KEY = { file = "key" }
+        KEY_OF_OLD = { file = "key" }
         TOKEN = { user = "s3cret-3" }
         [config]
         "the \u001b[31m units" = "s3cret-4"
@@ -115,8 +116,16 @@ const SOCKETS: &str = r#"(import "wasi:sockets/types@0.3.0" (instance
     (export "[static]tcp-socket.create"
         (func (param "address-family" $family) (result (result (own $socket) (error $cause)))))))"#;
 
+/// What `cloister:mcp/session` tells every service.
+const INFO: &str = r#"(import "cloister:mcp/session@0.1.0" (instance
+    (type $fields (record
+        (field "name" string) (field "issuer" string) (field "refresh-available" bool)
+        (field "sessions-available" bool) (field "resource" (option string))))
+    (export "provider" (type $provider (eq $fields)))
+    (export "info" (func (result $provider)))))"#;
+
 #[tokio::test]
-async fn every_version_asks_for_the_same_and_types_alone_for_nothing() {
+async fn every_version_asks_for_the_same_and_what_every_service_has_for_nothing() {
     let folder = folder();
     let environment = |version, function| {
         format!(
@@ -138,6 +147,7 @@ async fn every_version_asks_for_the_same_and_types_alone_for_nothing() {
         ("oldest", environment("0.2.0", "get-environment")),
         ("latest", environment("0.3.0", "get-environment")),
         ("sockets", SOCKETS.to_owned()),
+        ("info", INFO.to_owned()),
         ("unknown", environment("0.4.0", "get-environment")),
     ];
     let mut all = Vec::new();

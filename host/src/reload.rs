@@ -33,12 +33,12 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::catalog::{Catalog, Publisher, Service};
-use crate::sandbox::{Asks, Capability, Compiler, Limits};
+use crate::sandbox::{Asks, Compiler, Limits};
 use describe::{Described, Terms};
 pub use folder::Contents;
 use folder::{Found, Stamp};
-pub use manifest::Granted;
 use manifest::Manifest;
+pub use manifest::{Granted, Granting};
 use opened::{Opened, functions};
 use watch::Watch;
 
@@ -401,8 +401,8 @@ pub struct Inspection {
     pub notes: Vec<String>,
     /// What it may ask for.
     pub asks: Asks,
-    /// What its manifest says of each capability, in the order of a manifest.
-    pub granted: Vec<(Capability, Granted)>,
+    /// What its manifest says of what it may use.
+    pub granted: Granting,
     /// How many types, fields and cases were read for it, in the component and in its texts.
     pub work: u32,
 }

@@ -9,7 +9,7 @@ use wit_parser::{Function, FunctionKind, Resolve, Type, World, WorldItem};
 use super::about::About;
 use super::folder::Contents;
 use super::leftovers::{is_leftover_function, is_leftover_interface, is_of_another_host};
-use super::manifest::{Granted, Manifest};
+use super::manifest::{Granting, Manifest};
 use super::notes::Notes;
 use super::offers::{Offer, Offers, Purpose, Role};
 use super::requirement::Restrictions;
@@ -19,7 +19,7 @@ use super::words::{Said, Words};
 use super::{naming, package_docs, text};
 use crate::auth::Access;
 use crate::catalog::{self, InvalidAddress, Service, fit};
-use crate::sandbox::{Asks, Capability, Identity, Limits, Program};
+use crate::sandbox::{Asks, Identity, Limits, Program};
 use crate::value::{Answer, Kind, Member, NameCase, Native, NotPublishable, Scope, Signature};
 
 /// A service, and what its author and operator should know about it.
@@ -29,8 +29,8 @@ pub(super) struct Described {
     pub(super) notes: Vec<String>,
     /// What it may ask for.
     pub(super) asks: Asks,
-    /// What the operator says of each capability.
-    pub(super) granted: Vec<(Capability, Granted)>,
+    /// What the operator says of what it may use.
+    pub(super) granted: Granting,
     /// How many types, fields and cases were read for it.
     pub(super) work: u32,
 }
@@ -146,7 +146,7 @@ pub(super) fn describe(
         work: shapes.work(),
         notes: notes.into_lines(),
         asks: program.asks(),
-        granted: manifest.said(),
+        granted: manifest.told(),
         service: Service {
             name: Arc::clone(name),
             digest: contents.digest,

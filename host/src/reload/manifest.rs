@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use self::files::GivenFolder;
-pub use self::granted::Granted;
+pub use self::granted::{Granted, Granting};
 use self::http::GivenHttp;
 use self::secrets::{Secrets, Source};
 use self::stores::GivenBucket;

@@ -94,7 +94,7 @@ impl Capability {
     }
 
     /// Whether there are toolchains that have every program ask for it. Those of interpreters import all
-    /// that may be needed, and nearly all of them the environment.
+    /// that may be needed, and most of the others the environment.
     pub fn comes_with_toolchains(self) -> bool {
         match self {
             Self::Http | Self::Env | Self::Secrets | Self::Files => true,

@@ -27,7 +27,7 @@ pub(super) fn write(out: &mut impl Write, inspection: &Inspection) -> Result<()>
     let asks = &inspection.asks;
     let mut asked = Vec::new();
     let mut in_vain = Vec::new();
-    for (capability, granted) in &inspection.granted {
+    for (capability, granted) in &inspection.granted.capabilities {
         let (capability, words) = (*capability, words(*capability));
         let is_asked = asks.capabilities.contains(&capability);
         match (is_asked, granted) {
@@ -53,6 +53,13 @@ pub(super) fn write(out: &mut impl Write, inspection: &Inspection) -> Result<()>
             }
             (false, Granted::Nothing | Granted::Unsaid) => {}
         }
+    }
+    let idle = &inspection.granted.idle_secrets;
+    if !idle.is_empty() {
+        in_vain.push(format!(
+            "secrets that no value of the manifest names, under `[secrets]`: {}",
+            idle.join(", ")
+        ));
     }
     if asks.sockets {
         asked.push(format!("sockets{UNASKED}: {}", no_sockets(service)));
@@ -89,9 +96,13 @@ fn grant(capability: Capability, names: &[String]) -> String {
 /// What it may ask for and its manifest does not speak of, as the lines that would grant it. They are
 /// comments, so that whoever keeps them grants nothing. True if there are any.
 pub(super) fn write_stub(out: &mut impl Write, inspection: &Inspection) -> Result<bool> {
-    let unsaid = inspection.granted.iter().filter(|(capability, granted)| {
-        *granted == Granted::Unsaid && inspection.asks.capabilities.contains(capability)
-    });
+    let unsaid = inspection
+        .granted
+        .capabilities
+        .iter()
+        .filter(|(capability, granted)| {
+            *granted == Granted::Unsaid && inspection.asks.capabilities.contains(capability)
+        });
     let mut is_any = false;
     for (capability, _) in unsaid {
         if std::mem::replace(&mut is_any, true) {

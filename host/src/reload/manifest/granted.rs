@@ -1,5 +1,7 @@
 //! What a manifest grants, as it is told to people: names, and no values.
 
+use std::collections::BTreeMap;
+
 use super::{Manifest, files, secrets, stores};
 use crate::sandbox::Capability;
 
@@ -32,11 +34,34 @@ impl Granted {
     }
 }
 
+/// What a manifest says of all that a service may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granting {
+    /// Of each capability, in the order of a manifest.
+    pub capabilities: Vec<(Capability, Granted)>,
+    /// The secrets of the host that it names, and puts nowhere.
+    pub idle_secrets: Vec<String>,
+}
+
 impl Manifest {
-    /// What it says of each capability.
-    pub(in crate::reload) fn said(&self) -> Vec<(Capability, Granted)> {
+    /// What it grants, as it is told to people.
+    pub(in crate::reload) fn told(&self) -> Granting {
         let said = |capability| (capability, self.said_of(capability));
-        Capability::ALL.into_iter().map(said).collect()
+        Granting {
+            capabilities: Capability::ALL.into_iter().map(said).collect(),
+            idle_secrets: self.idle_secrets(),
+        }
+    }
+
+    fn idle_secrets(&self) -> Vec<String> {
+        let texts = self
+            .env
+            .values()
+            .chain(self.config.iter().flat_map(BTreeMap::values));
+        let texts: Vec<&String> = texts.chain(self.http.texts()).collect();
+        let idle = secrets::of_host(&self.secrets)
+            .filter(|name| !texts.iter().any(|text| secrets::names(text, name)));
+        names(idle)
     }
 
     fn said_of(&self, capability: Capability) -> Granted {

@@ -27,6 +27,11 @@ impl GivenHttp {
         origins.map(|allowed| format!("\"{allowed}\"")).collect()
     }
 
+    /// The values in which secrets may be named.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &String> {
+        self.headers.values().flat_map(BTreeMap::values)
+    }
+
     pub(super) fn grant(&self, secrets: &Secrets) -> Result<Option<Http>, Wrong> {
         if self.allow.is_empty() && self.headers.is_empty() {
             return Ok(None);

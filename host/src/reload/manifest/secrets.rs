@@ -45,6 +45,18 @@ pub(super) fn of_users(sources: &BTreeMap<String, Source>) -> BTreeMap<String, S
         .collect()
 }
 
+/// The names of the secrets that are the same for every caller.
+pub(super) fn of_host(sources: &BTreeMap<String, Source>) -> impl Iterator<Item = &String> {
+    let sources = sources.iter();
+    let of_host = sources.filter(|(_, source)| !matches!(source, Source::User { .. }));
+    of_host.map(|(name, _)| name)
+}
+
+/// Whether a value names a secret.
+pub(super) fn names(text: &str, name: &str) -> bool {
+    text.contains(&format!("${{secret.{name}}}"))
+}
+
 /// Secrets that were found, by their names.
 #[derive(Debug, Default)]
 pub(super) struct Secrets(BTreeMap<String, SecretString>);
