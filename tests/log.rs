@@ -3,14 +3,16 @@
 use std::fs;
 use std::path::Path;
 
+use cloister::issuer::{AnswerFault, DevelopmentIssuer, Faults};
 use reqwest::Client;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::commands::{cloister, endpoint, folder, start};
-use crate::harness::{call, component};
+use crate::harness::{PATIENCE, call, component};
 
 /// A host that runs, and its log.
 struct Logged {
@@ -225,7 +227,8 @@ async fn the_log_says_where_a_call_has_been_and_never_what_the_host_put_on() {
         .collect();
     assert_eq!(machines[0], json!([origin, 1, true]), "{}", logs[1]);
     assert_eq!(machines[1], json!([null, 0, false]), "{}", logs[1]);
-    assert!(logs[0].contains("`[http] allow = [\"http://example.com\"]` in `mcp/fetcher.toml`"));
+    let missing = "in `mcp/fetcher.toml`, under `[http]`: allow = [\"http://example.com\"]";
+    assert!(logs[0].contains(missing), "{}", logs[0]);
     for log in logs {
         assert!(!log.contains("s3cret") && !log.contains("private"), "{log}");
     }
@@ -531,4 +534,68 @@ async fn each_call_of_a_batch_leaves_its_line_whatever_becomes_of_all() {
         json!(ends[12..]),
         json!([refused(3), refused(3), refused(3), refused(3)])
     );
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_while_its_token_is_looked_at_leaves_its_line() {
+    let issuer = DevelopmentIssuer::start(cloister::auth::system_clock());
+    let issuer = issuer.await.unwrap();
+    // It is asked about the token, and never says all of what it knows.
+    issuer.fail(Faults {
+        api: Some(AnswerFault::Drip),
+        ..Faults::default()
+    });
+    let folder = folder();
+    let mut command = for_machines(folder.path());
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .env("CLERK_ISSUER", issuer.issuer())
+        .env("CLERK_API_URL", issuer.issuer())
+        .env("CLERK_SECRET_KEY", issuer.secret_key().expose_secret())
+        .env("CLERK_OPAQUE_TOKENS", "api_keys");
+    let mut host = command.spawn().unwrap();
+    let mut banner = BufReader::new(host.stdout.take().unwrap()).lines();
+    let mut url = None;
+    while let Some(line) = banner.next_line().await.unwrap() {
+        let endpoint = line.trim().strip_prefix("endpoint");
+        url = url.or(endpoint.map(|it| it.trim().to_owned()));
+        if line.contains("services ") {
+            break;
+        }
+    }
+    let url: reqwest::Url = url.unwrap().parse().unwrap();
+    let client = Client::builder().no_proxy().build().unwrap();
+    let asked = client
+        .post(url.clone())
+        .header("content-type", "application/json")
+        .bearer_auth("ak_nobody")
+        .body(call(1, "getUserProfile", json!({})).to_string())
+        .send();
+    let looked_at = async {
+        let health = url.join("/health").unwrap();
+        loop {
+            let reply = client.get(health.clone()).send().await.unwrap();
+            let health: Value = reply.json().await.unwrap();
+            if health["kept"]["answers"] == 1 {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        answer = asked => panic!("it is not known whose it is: {answer:?}"),
+        () = looked_at => {}
+    }
+    let mut lines = BufReader::new(host.stderr.take().unwrap()).lines();
+    let line = async {
+        loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if line["message"] == "call" {
+                return line;
+            }
+        }
+    };
+    let line = tokio::time::timeout(PATIENCE, line).await.unwrap();
+    assert_eq!(line["outcome"], "cancelled", "{line}");
+    assert_eq!(line["user"], Value::Null, "{line}");
 }
