@@ -25,8 +25,8 @@ const LISTENS: u64 = 1_500;
 /// After how many milliseconds at most a request is cut off in its middle.
 const CUT_AFTER: u64 = 20;
 
-/// The revisions that have sessions and ask on their streams.
-const REVISIONS: [&str; 2] = ["2025-06-18", "2025-11-25"];
+/// The revisions that have sessions. All but the first ask on their streams.
+const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// What came of visits.
 #[derive(Default)]
@@ -127,7 +127,7 @@ impl Visitor {
 
     /// A session is told of what changes, on one stream and then perhaps on another.
     async fn listens(&mut self) -> Ended {
-        let session = self.open().await?;
+        let session = self.open(&REVISIONS).await?;
         let mut events = session.listen(None).await?;
         let few = self.dice.of(3);
         self.hear(&mut events, few).await?;
@@ -197,7 +197,7 @@ impl Visitor {
 
     /// A call asks for a name while its stream is open.
     async fn is_asked(&mut self) -> Ended {
-        let session = self.open().await?;
+        let session = self.open(&REVISIONS[1..]).await?;
         let mut events = session.call("elicitName", json!({})).await?;
         let visits = &self.soak.visits;
         let question = events.next().await?.ok_or("it was not asked")?;
@@ -252,7 +252,7 @@ impl Visitor {
 
     /// A call tells much before its result, of which not all is read where it was asked for.
     async fn is_told(&mut self) -> Ended {
-        let session = self.open().await?;
+        let session = self.open(&REVISIONS).await?;
         let arguments = json!({ "lines": 50, "letters": 1_000 });
         let mut events = session.call("tellAll", arguments).await?;
         for _ in 0..self.dice.of(10) {
@@ -270,7 +270,7 @@ impl Visitor {
             _ => events.rest().await?,
         };
         let result = rest.last().ok_or("it has no result")?;
-        let text = result["result"]["structuredContent"]["result"].as_str();
+        let text = result["result"]["content"][0]["text"].as_str();
         if text.map(str::len) != Some(1_000) {
             return Err(format!("told {result}"));
         }
@@ -279,10 +279,10 @@ impl Visitor {
 
     /// A request is given up before its answer has come, whatever it was.
     async fn cuts_off(&mut self) -> Ended {
-        let session = self.open().await?;
+        let session = self.open(&REVISIONS[1..]).await?;
         let patience = Duration::from_millis(self.dice.of(CUT_AFTER));
         let request = match self.dice.of(4) {
-            0 => self.initialize(REVISIONS[1]),
+            0 => self.initialize(session.revision),
             1 => session
                 .request(Method::GET)
                 .header("accept", "text/event-stream"),
@@ -330,9 +330,10 @@ impl Visitor {
         self.message("initialize", &params)
     }
 
-    /// Opens a session.
-    async fn open(&mut self) -> Result<Session, String> {
-        let revision = REVISIONS[usize::try_from(self.dice.of(2)).unwrap_or(0)];
+    /// Opens a session of one of these revisions.
+    async fn open(&mut self, revisions: &[&'static str]) -> Result<Session, String> {
+        let side = self.dice.of(revisions.len() as u64);
+        let revision = revisions[usize::try_from(side).unwrap_or(0)];
         let opened = sent(self.initialize(revision)).await?;
         let status = opened.status();
         let id = opened.headers().get("mcp-session-id").cloned();
