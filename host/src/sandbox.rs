@@ -17,6 +17,7 @@ mod capability;
 mod capacity;
 mod code_cache;
 mod compiler;
+mod computing;
 mod crossing;
 mod deadline;
 mod engine;

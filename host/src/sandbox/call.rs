@@ -1,5 +1,6 @@
 //! One call: a place, a store, an instance, a deadline; and everything dropped at the end.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use wasmtime::Store;
@@ -174,12 +175,15 @@ impl Sandbox {
         };
         export.grants.files.lend(&mut call);
         let mut store = call.store(export, &limits, usage.clone(), traces.stderr.clone());
-        let work = async { run(&mut store, export, arguments).await.map(read) };
-        // Two clocks, because each is blind where the other sees: the store's epoch ends a guest that
-        // computes, this timer one that waits.
         let turn = self.turns.of(turn);
-        let work = compute(work, &usage, turn, &export.manners);
-        let outcome = deadline.bound(work).await;
+        let outcome = {
+            // Where futures are passed on, each holds the one before it twice, and is moved. These stay.
+            let work = pin!(async { run(&mut store, export, arguments).await.map(read) });
+            // Two clocks, because each is blind where the other sees: the store's epoch ends a guest that
+            // computes, this timer one that waits.
+            let work = pin!(compute(work, &usage, turn, &export.manners));
+            deadline.bound(work).await
+        };
         outcome.map_err(out_of_time)?.map_err(|error| {
             Ended::of(
                 &error,

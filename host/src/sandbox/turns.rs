@@ -238,7 +238,7 @@ mod tests {
     use futures_util::FutureExt;
     use futures_util::future::BoxFuture;
 
-    use super::super::usage::thread_time;
+    use super::super::computing::thread_time;
     use super::*;
 
     fn party(caller: Option<&str>) -> Party {
@@ -290,7 +290,7 @@ mod tests {
         let taken = turns.of(Party::User("eve".into())).taken().await;
         let busy = || {
             let before = thread_time();
-            while Duration::from_nanos(thread_time() - before) < 2 * LONG {}
+            while thread_time() - before < 2 * LONG {}
         };
         let (usage, manners) = (Usage::default(), Manners::default());
         let quick = compute(async { 7 }, &usage, turns.of(Party::Local), &manners);

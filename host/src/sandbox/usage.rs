@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-
+use super::computing::{Computing, thread_time};
 use super::grants::Origin;
 
 /// How many origins are noted of a call.
@@ -95,25 +94,24 @@ impl Usage {
 
     /// The same time as [`Self::cpu`], asked for by the call itself, while it computes.
     pub(super) fn cpu_now(&self) -> Duration {
-        let since = thread_time().saturating_sub(self.0.taken_up.load(Ordering::Relaxed));
+        let taken_up = self.0.taken_up.load(Ordering::Relaxed);
+        let since = nanoseconds(thread_time()).saturating_sub(taken_up);
         self.cpu() + Duration::from_nanos(since)
     }
 
     /// Does a piece of work, and counts the time for which it computes.
     pub(super) fn count<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
-        let before = thread_time();
+        let computing = Computing::begin();
+        let before = nanoseconds(computing.before());
         self.0.taken_up.store(before, Ordering::Relaxed);
         let done = work();
-        let spent = thread_time().saturating_sub(before);
-        self.0.computed.fetch_add(spent, Ordering::Relaxed);
-        (done, Duration::from_nanos(spent))
+        let spent = computing.so_far();
+        let computed = nanoseconds(spent);
+        self.0.computed.fetch_add(computed, Ordering::Relaxed);
+        (done, spent)
     }
 }
 
-/// The processor time of this thread, in nanoseconds. A system without that clock counts nothing, and
-/// its calls are bounded by the time on the wall alone.
-pub(super) fn thread_time() -> u64 {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |time| {
-        u64::try_from(Duration::from(time).as_nanos()).unwrap_or(u64::MAX)
-    })
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
