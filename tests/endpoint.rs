@@ -56,6 +56,7 @@ async fn health_is_ready_once_all_is_loaded() {
                 "asking": 0,
                 "queued": 0,
                 "memory": 0,
+                "files": 0,
                 "writes": 0,
                 "sessions": 0,
                 "streams": 0,

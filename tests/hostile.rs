@@ -192,6 +192,7 @@ async fn what_a_call_has_open_is_closed_with_it() {
         @"it was stopped because it needed more than 100 handles at once, its limit"
     );
     assert_eq!(open_in(&data), before);
+    assert_eq!(host.open("files").await, 0);
 }
 
 /// How many files in a folder this process has open.

@@ -103,6 +103,8 @@ pub struct Load {
     pub queued: usize,
     /// The bytes of memory that they have.
     pub memory: usize,
+    /// The files that they have open.
+    pub files: usize,
     /// The changes to buckets that are waited for.
     pub writes: usize,
 }
@@ -211,6 +213,7 @@ impl Sandbox {
             asking: all(Admission::aside),
             queued: all(Admission::queued),
             memory: self.budget.used(),
+            files: self.files.used(),
             writes: self.database.pending(),
         }
     }
@@ -218,11 +221,6 @@ impl Sandbox {
     /// The compiled code that is kept between starts; none if none is.
     pub fn code(&self) -> Option<KeptCode> {
         self.code.as_ref().map(Kept::seen)
-    }
-
-    /// How many files calls have open at this moment.
-    pub fn files(&self) -> usize {
-        self.files.used()
     }
 
     /// Whether buckets can be used at this moment.

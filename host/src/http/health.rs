@@ -55,6 +55,7 @@ pub(super) async fn get(State(endpoint): State<Arc<Endpoint>>) -> Response {
             "asking": load.sandbox.asking,
             "queued": load.sandbox.queued,
             "memory": load.sandbox.memory,
+            "files": load.sandbox.files,
             "writes": load.sandbox.writes,
             "sessions": load.sessions,
             "streams": load.streams,

@@ -290,7 +290,7 @@ mod tests {
         let taken = turns.of(Party::User("eve".into())).taken().await;
         let busy = || {
             let before = thread_time();
-            while thread_time() - before < 2 * LONG {}
+            while thread_time().saturating_sub(before) < 2 * LONG {}
         };
         let (usage, manners) = (Usage::default(), Manners::default());
         let quick = compute(async { 7 }, &usage, turns.of(Party::Local), &manners);
