@@ -21,7 +21,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
-use self::listing::{Kind, Listing};
+use self::listing::{Kind, Listing, Unread};
 pub(in crate::sandbox) use self::opened::Opened;
 use self::stream::Kept;
 use crate::sandbox::capability::Capability;
@@ -51,6 +51,54 @@ macro_rules! changes {
         )?;
     )*};
 }
+
+/// Does so for the functions that both versions have, in words of the one at hand.
+macro_rules! both {
+    ($changes:ident, $types:ident) => {
+        $changes! { $types:
+            "create-directory-at" create_directory_at(path: String);
+            "link-at" link_at(at: PathFlags, old: String, folder: Resource<Descriptor>, new: String);
+            "remove-directory-at" remove_directory_at(path: String);
+            "rename-at" rename_at(old: String, folder: Resource<Descriptor>, new: String);
+            "set-size" set_size(size: u64);
+            "set-times" set_times(accessed: NewTimestamp, modified: NewTimestamp);
+            "set-times-at" set_times_at(at: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp);
+            "symlink-at" symlink_at(target: String, path: String);
+            "unlink-file-at" unlink_file_at(path: String);
+        }
+    };
+}
+use both;
+
+/// What a listing says, in words of the version at hand; each has its own for what is not known.
+macro_rules! said_as {
+    ($type:ident, $code:ident, $unknown:expr) => {
+        impl From<Kind> for $type {
+            fn from(kind: Kind) -> Self {
+                match kind {
+                    Kind::File => Self::RegularFile,
+                    Kind::Folder => Self::Directory,
+                    Kind::Link => Self::SymbolicLink,
+                    Kind::Pipe => Self::Fifo,
+                    Kind::Socket => Self::Socket,
+                    Kind::BlockDevice => Self::BlockDevice,
+                    Kind::CharacterDevice => Self::CharacterDevice,
+                    Kind::Unknown => $unknown,
+                }
+            }
+        }
+
+        impl From<Unread> for $code {
+            fn from(unread: Unread) -> Self {
+                match unread {
+                    Unread::NotUnicode => Self::IllegalByteSequence,
+                    Unread::Failed(cause) => cause.into(),
+                }
+            }
+        }
+    };
+}
+use said_as;
 
 /// Links it. On an engine for `concurrent` components there is 0.3 beside 0.2.
 pub(super) fn add_to_linker(linker: &mut Linker<Call>, concurrent: bool) -> Result<()> {
@@ -95,16 +143,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<Call>, concurrent: bool) -> Resu
             call.kept::<DynOutputStream>(opened, |inner| Box::new(inner))
         },
     )?;
+    both!(changes, types);
     changes! { types:
-        "create-directory-at" create_directory_at(path: String);
-        "link-at" link_at(at: PathFlags, old: String, folder: Resource<Descriptor>, new: String);
-        "remove-directory-at" remove_directory_at(path: String);
-        "rename-at" rename_at(old: String, folder: Resource<Descriptor>, new: String);
-        "set-size" set_size(size: u64);
-        "set-times" set_times(accessed: NewTimestamp, modified: NewTimestamp);
-        "set-times-at" set_times_at(at: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp);
-        "symlink-at" symlink_at(target: String, path: String);
-        "unlink-file-at" unlink_file_at(path: String);
         "write" write(bytes: Vec<u8>, offset: u64);
     }
     types.resource(
@@ -267,26 +307,4 @@ fn may_be_opened(there: &DescriptorStat) -> bool {
     )
 }
 
-impl From<Kind> for DescriptorType {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::File => Self::RegularFile,
-            Kind::Folder => Self::Directory,
-            Kind::Link => Self::SymbolicLink,
-            Kind::Pipe => Self::Fifo,
-            Kind::Socket => Self::Socket,
-            Kind::BlockDevice => Self::BlockDevice,
-            Kind::CharacterDevice => Self::CharacterDevice,
-            Kind::Unknown => Self::Unknown,
-        }
-    }
-}
-
-impl From<listing::Unread> for ErrorCode {
-    fn from(unread: listing::Unread) -> Self {
-        match unread {
-            listing::Unread::NotUnicode => Self::IllegalByteSequence,
-            listing::Unread::Failed(cause) => cause.into(),
-        }
-    }
-}
+said_as!(DescriptorType, ErrorCode, DescriptorType::Unknown);

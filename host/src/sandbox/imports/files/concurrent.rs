@@ -19,6 +19,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
 use wasmtime_wasi::p3::filesystem::FilesystemResult;
 
 use super::listing::{self, Batch, Entry, Kind, Rest, Unread};
+use super::{both, said_as};
 use crate::sandbox::store::Call;
 
 const TYPES: &str = "wasi:filesystem/types@0.3.0";
@@ -59,17 +60,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Call>) -> Result<()> {
             Box::pin(open(call, folder, at, path, how, flags))
         },
     )?;
-    changes! { types:
-        "create-directory-at" create_directory_at(path: String);
-        "link-at" link_at(at: PathFlags, old: String, folder: Resource<Descriptor>, new: String);
-        "remove-directory-at" remove_directory_at(path: String);
-        "rename-at" rename_at(old: String, folder: Resource<Descriptor>, new: String);
-        "set-size" set_size(size: u64);
-        "set-times" set_times(accessed: NewTimestamp, modified: NewTimestamp);
-        "set-times-at" set_times_at(at: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp);
-        "symlink-at" symlink_at(target: String, path: String);
-        "unlink-file-at" unlink_file_at(path: String);
-    }
+    both!(changes, types);
     types.func_wrap("[method]descriptor.read-directory", list)?;
     linker.allow_shadowing(false);
     Ok(())
@@ -248,26 +239,4 @@ impl From<Entry> for DirectoryEntry {
     }
 }
 
-impl From<Kind> for DescriptorType {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::File => Self::RegularFile,
-            Kind::Folder => Self::Directory,
-            Kind::Link => Self::SymbolicLink,
-            Kind::Pipe => Self::Fifo,
-            Kind::Socket => Self::Socket,
-            Kind::BlockDevice => Self::BlockDevice,
-            Kind::CharacterDevice => Self::CharacterDevice,
-            Kind::Unknown => Self::Other(None),
-        }
-    }
-}
-
-impl From<Unread> for ErrorCode {
-    fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::NotUnicode => Self::IllegalByteSequence,
-            Unread::Failed(cause) => cause.into(),
-        }
-    }
-}
+said_as!(DescriptorType, ErrorCode, DescriptorType::Other(None));
