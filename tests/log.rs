@@ -466,14 +466,28 @@ async fn the_line_of_a_call_says_all_that_is_to_be_known_of_it() {
 
 #[tokio::test]
 async fn each_call_of_a_batch_leaves_its_line_whatever_becomes_of_all() {
-    let folder = folder();
+    let folder = folder_with("library");
     let host = Logged::start(&mut for_machines(folder.path())).await;
     let of = |name: &str| call(1, name, json!({}));
-    let mut batch = json!([of("getAuthInfo"), of("echo"), of("noSuchTool"), of("echo")]);
+    let completion = json!({
+        "jsonrpc": "2.0",
+        "method": "completion/complete",
+        "params": { "ref": { "type": "ref/prompt", "name": "review" }, "argument": { "name": "tone", "value": "" } },
+    });
+    // Some are answered at once, and one is ready to run, when it shows that a token is wanted.
+    let mut batch = json!([
+        completion,
+        of("noSuchTool"),
+        of("getAuthInfo"),
+        of("echo"),
+        of("noSuchTool"),
+        of("echo")
+    ]);
     for (index, message) in batch.as_array_mut().unwrap().iter_mut().enumerate() {
         message["id"] = json!(index);
     }
-    let bad = format!("Bearer {}x", host.token);
+    let good = format!("Bearer {}", host.token);
+    let bad = format!("{good}x");
     let [oldest, newer] = ["2025-03-26", "2025-11-25"].map(|it| ("mcp-protocol-version", it));
     let mut sent = Vec::new();
     for (headers, status) in [
@@ -482,12 +496,15 @@ async fn each_call_of_a_batch_leaves_its_line_whatever_becomes_of_all() {
         (vec![oldest, ("authorization", &*bad)], 401),
         (vec![newer], 400),
         (vec![oldest, ("mcp-session-id", "none")], 404),
+        (vec![oldest, ("authorization", &*good)], 200),
     ] {
         let (told, bytes) = host.send(&headers, &batch).await;
         assert_eq!(told, status, "{headers:?}");
         sent.push(bytes);
     }
-    let lines = host.calls().await;
+    let mut lines = host.calls().await;
+    // Those that run end when they do.
+    lines.sort_by_key(|line| line["call"].as_u64());
     let ends: Vec<Value> = lines
         .iter()
         .map(|line| {
@@ -499,41 +516,38 @@ async fn each_call_of_a_batch_leaves_its_line_whatever_becomes_of_all() {
             ])
         })
         .collect();
-    let denied = |service: Option<&str>, reason, round: usize| {
-        json!([service, "denied", reason, sent[round]])
-    };
-    let refused = |round: usize| json!([null, "refused", "-32600", sent[round]]);
-    let demo = Some("demo");
-    assert_eq!(ends.len(), 16, "{ends:?}");
-    // The first of them would have been answered, and is given up before it began.
-    let mut missing = ends[..4].to_vec();
-    missing.sort_by_key(|it| it[1] == "cancelled");
+    assert_eq!(ends.len(), 30, "{ends:?}");
+    let services = [None, None, Some("auth"), Some("demo"), None, Some("demo")];
+    for (round, reason) in ["missing", "signature"].into_iter().enumerate() {
+        let denied = services.map(|service| json!([service, "denied", reason, sent[round]]));
+        assert_eq!(ends[6 * round..][..6], denied);
+    }
+    for round in [2, 3] {
+        let refused = json!([null, "refused", "-32600", sent[round]]);
+        assert!(
+            ends[6 * round..][..6].iter().all(|it| *it == refused),
+            "{ends:?}"
+        );
+    }
+    // When all are served, each has an end of its own.
+    let own: Vec<Value> = ends[24..]
+        .iter()
+        .map(|it| json!([it[0], it[1], it[2]]))
+        .collect();
     assert_eq!(
-        json!(missing),
+        json!(own),
         json!([
-            denied(demo, "missing", 0),
-            denied(None, "missing", 0),
-            denied(demo, "missing", 0),
-            ["auth", "cancelled", null, 0],
+            [null, "done", null],
+            [null, "refused", "-32602"],
+            ["auth", "done", null],
+            ["demo", "mistaken", null],
+            [null, "refused", "-32602"],
+            ["demo", "mistaken", null],
         ])
     );
-    assert_eq!(
-        json!(ends[4..8]),
-        json!([
-            denied(Some("auth"), "signature", 1),
-            denied(demo, "signature", 1),
-            denied(None, "signature", 1),
-            denied(demo, "signature", 1),
-        ])
-    );
-    assert_eq!(
-        json!(ends[8..12]),
-        json!([refused(2), refused(2), refused(2), refused(2)])
-    );
-    assert_eq!(
-        json!(ends[12..]),
-        json!([refused(3), refused(3), refused(3), refused(3)])
-    );
+    let told = ends[24..].iter().map(|it| it[3].as_u64().unwrap());
+    // With commas between them and brackets around.
+    assert_eq!(told.sum::<u64>() + 7, u64::try_from(sent[4]).unwrap());
 }
 
 #[tokio::test]

@@ -20,8 +20,15 @@ use super::session::Running;
 use crate::auth::Denied;
 use crate::catalog::{Catalog, Function};
 
-/// What a message comes to.
-enum Step {
+/// What a message comes to. The record of a call is held back until its answer is sent, which the rest of
+/// its batch may yet prevent.
+struct Step {
+    next: Next,
+    /// None if it is no call.
+    record: Option<Arc<Record>>,
+}
+
+enum Next {
     /// It is answered.
     Answered(Answer),
     /// It is worked on.
@@ -29,11 +36,23 @@ enum Step {
 }
 
 impl Step {
-    async fn finish(self) -> Answer {
-        match self {
-            Self::Answered(answer) => answer,
-            Self::Works(work) => work.await,
+    /// The answer to what is no call, or to more than one.
+    fn answered(answer: Answer) -> Self {
+        Self {
+            next: Next::Answered(answer),
+            record: None,
         }
+    }
+
+    async fn finish(self) -> Answer {
+        let answer = match self.next {
+            Next::Answered(answer) => answer,
+            Next::Works(work) => work.await,
+        };
+        if let Some(record) = self.record {
+            record.answered(&answer);
+        }
+        answer
     }
 }
 
@@ -92,8 +111,7 @@ impl<'m> Begun<'m> {
     /// It is answered, perhaps together with others, by that.
     fn ended(self, outcome: Outcome, answer: &Answer) {
         if let Some(record) = self.record {
-            record.ended(outcome);
-            record.answered(answer);
+            record.answered_with_all(outcome, answer);
         }
     }
 }
@@ -133,13 +151,13 @@ impl Protocol {
                 Ok(Body::One(_) | Body::Batch(_)) => None,
                 Err(refused) => refused.id(),
             };
-            Step::Answered(self.turned_away(denied, id, begun, &origin))
+            Step::answered(self.turned_away(denied, id, begun, &origin))
         } else {
             match parsed {
-                Err(refused) => Step::Answered(refused.answer()),
+                Err(refused) => Step::answered(refused.answer()),
                 Ok(Body::One(_)) => match begun.into_iter().next() {
                     Some(message) => self.message(message, &origin).await,
-                    None => Step::Answered(Answer::accepted()),
+                    None => Step::answered(Answer::accepted()),
                 },
                 Ok(Body::Batch(_)) => self.batch(begun, &origin).await,
             }
@@ -176,8 +194,8 @@ impl Protocol {
                 self.request(request, begun.running, begun.record, origin)
                     .await
             }
-            Message::Notification(notification) => Step::Answered(self.heard(notification, origin)),
-            Message::Response(response) => Step::Answered(self.answered(response, origin)),
+            Message::Notification(notification) => Step::answered(self.heard(notification, origin)),
+            Message::Response(response) => Step::answered(self.answered(response, origin)),
         }
     }
 
@@ -213,30 +231,39 @@ impl Protocol {
             for message in begun {
                 message.ended(outcome.clone(), &answer);
             }
-            return Step::Answered(answer);
+            return Step::answered(answer);
         }
-        let mut steps = Vec::with_capacity(begun.len());
+        let mut steps: Vec<Step> = Vec::with_capacity(begun.len());
         let mut begun = begun.into_iter();
         while let Some(message) = begun.next() {
-            match self.message(message, origin).await {
-                Step::Answered(
+            let step = self.message(message, origin).await;
+            match step.next {
+                Next::Answered(
                     answer @ Answer {
                         kind: Kind::Unauthorized(_),
                         ..
                     },
                 ) => {
                     if let Kind::Unauthorized(denied) = &answer.kind {
+                        let outcome = Outcome::Denied(denied.reason.code());
+                        let held = steps.into_iter().filter_map(|step| step.record);
+                        for record in held.chain(step.record) {
+                            record.answered_with_all(outcome.clone(), &answer);
+                        }
                         let catalog = self.catalogs.snapshot();
                         for message in begun {
                             message.turned_away(denied, &answer, &catalog, origin);
                         }
                     }
-                    return Step::Answered(answer);
+                    return Step::answered(answer);
                 }
-                step @ (Step::Answered(_) | Step::Works(_)) => steps.push(step),
+                next @ (Next::Answered(_) | Next::Works(_)) => steps.push(Step { next, ..step }),
             }
         }
-        Step::Works(Box::pin(async { Answer::batch(all(steps).await) }))
+        Step {
+            next: Next::Works(Box::pin(async { Answer::batch(all(steps).await) })),
+            record: None,
+        }
     }
 
     async fn request(
@@ -246,40 +273,32 @@ impl Protocol {
         record: Option<Arc<Record>>,
         origin: &Origin,
     ) -> Step {
+        let mut running = None;
+        let taking = self.take(request, begun, origin, record.as_ref(), &mut running);
+        let taken = taking.await;
         let id = request.id.to_owned();
-        let finish = move |answer: Option<Result<Answer, Error>>, record: Option<Arc<Record>>| {
-            let answer = match answer {
-                Some(Ok(answer)) => answer,
-                Some(Err(error)) => {
-                    if let Some(record) = &record {
-                        record.ended(Outcome::Refused(error.code()));
-                    }
-                    error.answer(Some(&id))
-                }
+        let noted = record.clone();
+        let answer = move |done: Option<Result<Answer, Error>>| {
+            let (outcome, answer) = match done {
+                Some(Ok(answer)) => return answer,
+                Some(Err(error)) => (Outcome::Refused(error.code()), error.answer(Some(&id))),
                 // Who cancels a request wants no answer to it.
-                None => {
-                    if let Some(record) = &record {
-                        record.ended(Outcome::Aborted);
-                    }
-                    Answer::accepted()
-                }
+                None => (Outcome::Aborted, Answer::accepted()),
             };
-            if let Some(record) = &record {
-                record.answered(&answer);
+            if let Some(record) = noted {
+                record.ended(outcome);
             }
             answer
         };
-        let mut running = None;
-        let taking = self.take(request, begun, origin, record.as_ref(), &mut running);
-        match taking.await {
-            None => Step::Answered(finish(None, record)),
-            Some(Err(error)) => Step::Answered(finish(Some(Err(error)), record)),
-            Some(Ok(Taken::Answered(answer))) => Step::Answered(finish(Some(Ok(answer)), record)),
-            Some(Ok(Taken::Works(work))) => Step::Works(Box::pin(async move {
-                let answer = unless_cancelled(&mut running, work).await;
-                finish(answer, record)
+        let next = match taken {
+            None => Next::Answered(answer(None)),
+            Some(Err(error)) => Next::Answered(answer(Some(Err(error)))),
+            Some(Ok(Taken::Answered(done))) => Next::Answered(done),
+            Some(Ok(Taken::Works(work))) => Next::Works(Box::pin(async move {
+                answer(unless_cancelled(&mut running, work).await)
             })),
-        }
+        };
+        Step { next, record }
     }
 
     /// Finds out who makes a request and what it asks for, and whether they may. None if it is cancelled
@@ -360,12 +379,11 @@ async fn all(steps: Vec<Step>) -> Vec<Answer> {
     let mut answers: Vec<Option<Answer>> = Vec::with_capacity(steps.len());
     let mut works = JoinSet::new();
     for (number, step) in steps.into_iter().enumerate() {
-        match step {
-            Step::Answered(answer) => answers.push(Some(answer)),
-            Step::Works(work) => {
-                answers.push(None);
-                works.spawn(async move { (number, work.await) });
-            }
+        if let Next::Answered(_) = step.next {
+            answers.push(Some(step.finish().await));
+        } else {
+            answers.push(None);
+            works.spawn(async move { (number, step.finish().await) });
         }
     }
     while let Some(done) = works.join_next().await {

@@ -136,6 +136,14 @@ impl Record {
         self.ended(Outcome::Done);
         self.entry().sent = answer.body.len();
     }
+
+    /// Notes that the whole body that it came in has this one answer. Whatever end of its own was noted
+    /// before, its client was not told of it.
+    pub(super) fn answered_with_all(&self, outcome: Outcome, answer: &Answer) {
+        let mut entry = self.entry();
+        entry.outcome = outcome;
+        entry.sent = answer.body.len();
+    }
 }
 
 impl Drop for Record {
