@@ -153,6 +153,56 @@ async fn lines_for_machines_can_be_read_whatever_a_guest_says() {
     );
 }
 
+#[tokio::test]
+async fn a_result_that_says_what_it_must_not_is_a_failed_call_and_no_defect_of_the_host() {
+    let folder = folder_with("hostile");
+    let host = Logged::start(&mut for_machines(folder.path())).await;
+    let oversized = format!("{{\"a\":{:?}}}", "x".repeat(256 << 10));
+    for (priority, meta) in [(2.0, "{}"), (1.0, "[]"), (1.0, &*oversized), (1.0, "{}")] {
+        let arguments = json!({ "priority": priority, "meta": meta });
+        host.send(&[], &call(1, "note", arguments)).await;
+    }
+    let log = host.log().await;
+
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["call"].is_u64())
+        .collect();
+    let (calls, others): (Vec<&Value>, Vec<&Value>) =
+        lines.iter().partition(|line| line["message"] == "call");
+    let ends: Vec<Value> = calls
+        .iter()
+        .map(|line| json!([line["outcome"], line["reason"]]))
+        .collect();
+    let invalid = json!(["failed", "invalid_result"]);
+    assert_eq!(
+        ends,
+        [
+            invalid.clone(),
+            invalid.clone(),
+            invalid,
+            json!(["done", null])
+        ],
+        "{log}"
+    );
+    for ((line, call), rule) in others.iter().zip(&calls).zip([
+        "the `priority` in its result is 2.0, and must be from 0 to 1",
+        "the `meta` in its result is JSON of another kind, and must be a JSON object as text",
+        "the `meta` in its result is more than 256 KiB in all, and must be at most that",
+    ]) {
+        assert_eq!(
+            (&line["level"], &line["call"], &line["function"]),
+            (&json!("WARN"), &call["call"], &call["function"]),
+            "{log}"
+        );
+        let said = line["message"].as_str().unwrap();
+        assert!(said.ends_with(rule), "{said}");
+    }
+    assert_eq!(others.len(), 3, "{log}");
+    assert!(!log.contains("ERROR"), "{log}");
+}
+
 /// A server that answers so many requests, one on each connection, and gives what they were.
 async fn server(answers: usize) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -136,8 +136,20 @@ impl Protocol {
                 Ok(encoded)
             }
             Err(NotEncoded::TooLarge) => Err(failed(&Cause::OutputTooLarge { limit }.into())),
+            Err(invalid @ NotEncoded::Invalid { .. }) => {
+                Err(failed(&Cause::InvalidResult(invalid.to_string()).into()))
+            }
             Err(cause @ NotEncoded::Odd { .. }) => {
-                tracing::error!(tool = %function.origin, service = %function.service, %cause, "a result does not fit the type it was published with");
+                if let Some(record) = record {
+                    record.ended(Outcome::Failed("mistyped_result"));
+                }
+                tracing::error!(
+                    call = record.map(Record::number),
+                    function = %function.origin,
+                    service = %function.service,
+                    %cause,
+                    "a result does not fit the type it was published with"
+                );
                 Err(NotRun::Failed(
                     "its result does not fit the type it was published with".into(),
                 ))
@@ -169,6 +181,7 @@ impl Protocol {
             | Cause::OutOfLog { .. }
             | Cause::OutputTooLarge { .. }
             | Cause::ResultTooLarge { .. }
+            | Cause::InvalidResult(_)
             | Cause::ArgumentTooLarge
             | Cause::TooRandom
             | Cause::TooManyMade

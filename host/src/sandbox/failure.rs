@@ -119,6 +119,9 @@ pub enum Cause {
         /// The limit of a result.
         limit: usize,
     },
+    /// The result says what its type cannot mean.
+    #[error("{0}")]
+    InvalidResult(String),
     /// The guest handed the host too much at once.
     #[error(
         "it was stopped because it handed the host more than {} in one call of an import",
@@ -222,6 +225,7 @@ impl Cause {
             Self::OutOfLog { .. } => "out_of_log",
             Self::OutputTooLarge { .. } => "output_too_large",
             Self::ResultTooLarge { .. } => "result_too_large",
+            Self::InvalidResult(_) => "invalid_result",
             Self::ArgumentTooLarge => "argument_too_large",
             Self::TooRandom => "too_random",
             Self::TooManyMade => "too_many_made",

@@ -391,7 +391,11 @@ fn weight(value: &Val) -> Result<f64, NotEncoded> {
     if (0.0..=1.0).contains(weight) {
         Ok(*weight)
     } else {
-        Err(odd("a `priority` from 0 to 1", &weight.to_string()))
+        Err(NotEncoded::Invalid {
+            field: "priority",
+            rule: "from 0 to 1",
+            got: format!("{weight:?}"),
+        })
     }
 }
 
@@ -406,9 +410,22 @@ fn object(value: Val, room: &mut usize) -> Result<Map<String, Value>, NotEncoded
     let text = text(value)?;
     *room = room
         .checked_sub(text.len())
-        .ok_or_else(|| odd("`meta` of at most 256 KiB in all", "more"))?;
-    serde_json::from_str(&text)
-        .map_err(|cause| odd("`meta` with a JSON object as text", &cause.to_string()))
+        .ok_or_else(|| NotEncoded::Invalid {
+            field: "meta",
+            rule: "at most that",
+            got: "more than 256 KiB in all".into(),
+        })?;
+    let invalid = |got: String| NotEncoded::Invalid {
+        field: "meta",
+        rule: "a JSON object as text",
+        got,
+    };
+    // Why it is none is told without what is in it, which may be long.
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(invalid("JSON of another kind".into())),
+        Err(cause) => Err(invalid(format!("not JSON ({cause})"))),
+    }
 }
 
 fn text(value: Val) -> Result<String, NotEncoded> {

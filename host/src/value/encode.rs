@@ -77,8 +77,8 @@ impl Encoded {
 /// Why a result cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotEncoded {
-    /// It is not of the type the component declares, or says what that type cannot mean. The engine
-    /// has checked the types, so the first takes a defect of the host.
+    /// It is not of the type the component declares. The engine has checked the types, so this takes a
+    /// defect of the host.
     #[error("the result{} is {got} where the type says {expected}", place(.pointer))]
     Odd {
         /// Where in the result, as a JSON pointer.
@@ -86,6 +86,16 @@ pub enum NotEncoded {
         /// What the type says.
         expected: String,
         /// What the value is.
+        got: String,
+    },
+    /// It is of its type, and says what that type cannot mean: a fault of the component.
+    #[error("the `{field}` in its result is {got}, and must be {rule}")]
+    Invalid {
+        /// The field that says it.
+        field: &'static str,
+        /// What it may say.
+        rule: &'static str,
+        /// What it says, in a few words.
         got: String,
     },
     /// It is larger than a result may be. Nothing is written beyond that.

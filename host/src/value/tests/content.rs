@@ -206,11 +206,16 @@ fn content_comes_in_parts() {
             meta: serde_json::from_str(r#"{"a":[1]}"#).unwrap(),
         }]
     );
-    for wrong in [1.5, -0.5, f64::NAN] {
+    for (wrong, got) in [
+        (1.5, "1.5"),
+        (-0.5, "-0.5"),
+        (f64::NAN, "NaN"),
+        (1e300, "1e300"),
+    ] {
         let cause = encoded(Native::Content, annotated(), important(wrong)).unwrap_err();
-        assert!(
-            cause.to_string().contains("`priority` from 0 to 1"),
-            "{cause}"
+        assert_eq!(
+            cause.to_string(),
+            format!("the `priority` in its result is {got}, and must be from 0 to 1")
         );
     }
 }
@@ -280,13 +285,30 @@ fn a_resource_holds_documents() {
             meta: serde_json::from_str(r#"{"a":1}"#).unwrap(),
         }]
     );
-    for wrong in ["", "[]", "null", "{} {}", "{\"a\"}"] {
-        let cause = read(some(text(wrong))).unwrap_err();
+    let long = format!("{:?}", "x".repeat(1_000));
+    for (wrong, got) in [
+        ("", "not JSON ("),
+        ("{} {}", "not JSON ("),
+        ("{\"a\"}", "not JSON ("),
+        ("[]", "JSON of another kind"),
+        ("null", "JSON of another kind"),
+        (&*long, "JSON of another kind"),
+    ] {
+        let cause = read(some(text(wrong))).unwrap_err().to_string();
+        let told = cause.strip_prefix("the `meta` in its result is ").unwrap();
         assert!(
-            cause.to_string().contains("`meta` with a JSON object"),
+            told.starts_with(got) && told.ends_with(", and must be a JSON object as text"),
             "{wrong}: {cause}"
         );
+        assert!(cause.len() < 200, "{cause}");
     }
+    let longest = format!("{{}}{}", " ".repeat((256 << 10) - 2));
+    assert!(read(some(text(&longest))).is_ok());
+    let cause = read(some(text(&format!("{longest} ")))).unwrap_err();
+    assert_eq!(
+        cause.to_string(),
+        "the `meta` in its result is more than 256 KiB in all, and must be at most that"
+    );
 }
 
 #[test]

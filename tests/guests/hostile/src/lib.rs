@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
+use cloister::mcp::content::{Annotated, Annotations, Content};
 use exports::tests::hostile::hostile::{Colours, Guest};
 use wasip2::cli::stderr::get_stderr;
 use wasip2::clocks::monotonic_clock::subscribe_duration;
@@ -166,6 +167,18 @@ impl Guest for Hostile {
 
     fn blob(count: u32) -> Vec<u8> {
         vec![0; count as usize]
+    }
+
+    fn note(priority: f64, meta: String) -> Annotated {
+        Annotated {
+            part: Content::Text("a note".into()),
+            annotations: Annotations {
+                audience: Vec::new(),
+                priority: Some(priority),
+                last_modified: None,
+            },
+            meta: Some(meta),
+        }
     }
 
     fn allocate() {
