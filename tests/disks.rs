@@ -2,6 +2,7 @@
 //! gone.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -177,4 +178,28 @@ async fn what_is_written_to_a_file_that_is_gone_is_not_acknowledged() {
     host.kill().await;
     let host = Host::start(&mut cloister(folder.path())).await;
     assert!(host.has("again").await && host.has(&last).await);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_looked_into_loses_nothing() {
+    let folder = folder();
+    let (state, aside) = (folder.path().join("state"), folder.path().join("aside"));
+    let host = Host::start(&mut cloister(folder.path())).await;
+    host.fill("before", 1).await.unwrap();
+    // A link that leads to itself fails all who follow it, whoever they are.
+    fs::rename(&state, &aside).unwrap();
+    symlink(&state, &state).unwrap();
+    for step in ["exists", "get"] {
+        let told = host.step(step, json!("before")).await;
+        assert_eq!(told, Err(UNAVAILABLE.to_owned()));
+    }
+    assert_eq!(host.fill("never", 1).await, Err(UNAVAILABLE.to_owned()));
+    fs::remove_file(&state).unwrap();
+    fs::rename(&aside, &state).unwrap();
+    assert!(host.has("before").await && !host.has("never").await);
+    host.fill("after", 1).await.unwrap();
+    let log = host.kill().await.join("\n");
+    let told = "cannot be used: Too many levels of symbolic links";
+    assert_eq!(log.matches(told).count(), 3, "{log}");
+    assert!(!log.contains("was removed or replaced"), "{log}");
 }

@@ -7,7 +7,7 @@ use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
@@ -71,6 +71,8 @@ enum Failed {
     Replaced(PathBuf),
     #[error("the folder for state, `{}`, cannot be used: {cause}", folder.display())]
     Folder { folder: PathBuf, cause: io::Error },
+    #[error("what was written just now cannot be found in the folder for state, `{}`: {cause}", folder.display())]
+    Unconfirmed { folder: PathBuf, cause: io::Error },
     #[error("the database cannot be opened: {0}")]
     Open(#[from] DatabaseError),
     #[error(transparent)]
@@ -151,20 +153,47 @@ impl Embedded {
         work: impl FnOnce(&Reading) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, NotDone> {
         let id = place.id();
-        blocking(&self.0, move |shared| {
-            let transaction = shared.open()?.database.begin_read()?;
-            work(&Reading::new(id, transaction))
+        let shared = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || {
+            shared.work(|opened| work(&Reading::new(id, opened.database.begin_read()?)))
+        });
+        done.await.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "the database failed, which is a defect worth reporting");
+            Err(NotDone::Unavailable)
         })
-        .await
     }
 }
 
 impl Shared {
+    /// Does work with the database, and says what a guest is told if it fails. One that failed to read or
+    /// write once refuses to ever after, so it is opened anew then.
+    fn work<T>(&self, work: impl FnOnce(&Opened) -> Result<T, Failed>) -> Result<T, NotDone> {
+        let opened = self.open().map_err(|failed| failed.told())?;
+        work(&opened).map_err(|failed| {
+            if !matches!(failed, Failed::Guest(_) | Failed::Unconfirmed { .. }) {
+                self.forget(opened);
+            }
+            failed.told()
+        })
+    }
+
     /// The database, opened now if it is not. What failed is tried again by the next who comes.
     fn open(&self) -> Result<Opened, Failed> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.opened().clone();
+        // The file is looked at without the lock: on a disk that is slow, nobody waits for another.
+        if let Some(known) = known {
+            return match self.is_in_place(&known) {
+                Ok(()) => Ok(known),
+                Err(failed) => {
+                    if matches!(failed, Failed::Replaced(_)) {
+                        self.forget(known);
+                    }
+                    Err(failed)
+                }
+            };
+        }
+        let mut opened = self.opened();
         if let Some(opened) = &*opened {
-            self.is_in_place(opened)?;
             return Ok(opened.clone());
         }
         let mut builder = Builder::new();
@@ -208,24 +237,42 @@ impl Shared {
             return Ok(());
         };
         let path = folder.join(FILE);
-        let now = fs::metadata(&path);
-        if now.is_ok_and(|metadata| Inode::from(&metadata) == inode) {
-            Ok(())
-        } else {
-            Err(Failed::Replaced(path))
+        match fs::metadata(&path) {
+            Ok(metadata) if Inode::from(&metadata) == inode => Ok(()),
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Failed::Folder {
+                folder: folder.clone(),
+                cause,
+            }),
+            _ => Err(Failed::Replaced(path)),
         }
     }
 
-    /// What a guest is told of a failure. What is wrong with the database is for the log; it is opened anew
-    /// then, because one that failed to read or write once refuses to ever after.
-    fn told(&self, failed: &Failed) -> NotDone {
-        if let Failed::Guest(cause) = failed {
+    /// Has the next who comes open the database anew, unless somebody has done that since.
+    fn forget(&self, failed: Opened) {
+        let mut opened = self.opened();
+        if opened
+            .as_ref()
+            .is_some_and(|it| Arc::ptr_eq(&it.database, &failed.database))
+        {
+            *opened = None;
+        }
+        // Under the lock: it is closed before it is opened again.
+        drop(failed);
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failed {
+    /// What a guest is told of it. What is wrong with the database is for the log.
+    fn told(&self) -> NotDone {
+        if let Self::Guest(cause) = self {
             return *cause;
         }
-        tracing::error!(cause = %failed, "buckets cannot be used");
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        *opened = None;
-        if matches!(failed, Failed::Commit(_)) {
+        tracing::error!(cause = %self, "buckets cannot be used");
+        if matches!(self, Self::Commit(_) | Self::Unconfirmed { .. }) {
             NotDone::Unknown
         } else {
             NotDone::Unavailable
@@ -246,19 +293,6 @@ fn private_file(folder: &Path, path: &Path) -> io::Result<File> {
         .truncate(false)
         .mode(0o600)
         .open(path)
-}
-
-/// Does the work where it may block.
-async fn blocking<T: Send + 'static>(
-    shared: &Arc<Shared>,
-    work: impl FnOnce(&Shared) -> Result<T, Failed> + Send + 'static,
-) -> Result<T, NotDone> {
-    let shared = Arc::clone(shared);
-    let done = tokio::task::spawn_blocking(move || work(&shared).map_err(|it| shared.told(&it)));
-    done.await.unwrap_or_else(|panic| {
-        tracing::error!(%panic, "the database failed, which is a defect worth reporting");
-        Err(NotDone::Unavailable)
-    })
 }
 
 #[cfg(test)]
@@ -308,5 +342,36 @@ mod tests {
             assert_eq!(made.unwrap(), Ok(0));
         }
         assert_eq!(pending(), 0);
+    }
+
+    #[test]
+    fn what_fails_late_closes_no_other_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let buckets = Embedded::new(Some(folder.path().into()));
+        let shared = &buckets.0;
+        let mut next = None;
+        let failed: Result<(), _> = shared.work(|first| {
+            fs::remove_file(folder.path().join(FILE)).unwrap();
+            assert!(matches!(shared.open(), Err(Failed::Replaced(_))));
+            // The next who comes has a new one.
+            let opened = shared.open().ok().unwrap();
+            assert!(!Arc::ptr_eq(&opened.database, &first.database));
+            next = Some(opened);
+            Err(Failed::Storage(StorageError::PreviousIo))
+        });
+        assert_eq!(failed, Err(NotDone::Unavailable));
+        let opened = shared.open().ok().unwrap();
+        assert!(Arc::ptr_eq(&opened.database, &next.unwrap().database));
+
+        // One that fails itself is opened anew.
+        drop(opened);
+        let mut last = std::sync::Weak::new();
+        let failed: Result<(), _> = shared.work(|opened| {
+            last = Arc::downgrade(&opened.database);
+            Err(Failed::Storage(StorageError::PreviousIo))
+        });
+        assert_eq!(failed, Err(NotDone::Unavailable));
+        assert!(last.upgrade().is_none());
+        assert!(shared.open().is_ok());
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::super::{BATCH_BYTES, Change, NotDone, Pending, Place};
 use super::tables::Tables;
-use super::{Failed, Shared};
+use super::{Failed, Opened, Shared};
 use crate::auth::Party;
 
 /// How many changes are on disk together.
@@ -121,8 +121,7 @@ impl Shared {
     }
 
     /// Writes changes, each of them or not, and all that are written at once.
-    fn write(&self, group: &[Job]) -> Result<Vec<Answer>, Failed> {
-        let opened = self.open()?;
+    fn write(&self, opened: &Opened, group: &[Job]) -> Result<Vec<Answer>, Failed> {
         let mut transaction = opened.database.begin_write()?;
         // What guests write could be made to look like a commit that was cut short; two phases do
         // not rely on checksums, and opening after a crash takes no time.
@@ -140,7 +139,13 @@ impl Shared {
         if answers.iter().any(Result::is_ok) {
             transaction.commit()?;
             // Else nobody will find what was written just now.
-            self.is_in_place(&opened)?;
+            self.is_in_place(opened).map_err(|failed| {
+                if let Failed::Folder { folder, cause } = failed {
+                    Failed::Unconfirmed { folder, cause }
+                } else {
+                    failed
+                }
+            })?;
         }
         Ok(answers)
     }
@@ -160,14 +165,13 @@ impl Writer {
                 return;
             }
             drop(queue);
-            match self.0.write(&group) {
+            match self.0.work(|opened| self.0.write(opened, &group)) {
                 Ok(answers) => {
                     for (job, answer) in group.into_iter().zip(answers) {
                         job.answer(answer);
                     }
                 }
-                Err(cause) => {
-                    let told = self.0.told(&cause);
+                Err(told) => {
                     for job in group {
                         job.answer(Err(told));
                     }
