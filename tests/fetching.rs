@@ -399,11 +399,11 @@ async fn what_one_call_asks_for_it_asks_for_at_once() {
 async fn a_guest_says_how_long_it_waits_gives_up_and_passes_on_what_it_gets() {
     let server = Server::start().await;
     let host = fetcher("guest_gatherer", &allow(&[&server.url("")]), &[]).await;
-    for (path, error) in [
-        ("/silent", "ErrorCode::HttpResponseTimeout"),
-        ("/stalling", "ErrorCode::ConnectionReadTimeout"),
+    for (path, longest, error) in [
+        ("/silent", "first", "ErrorCode::HttpResponseTimeout"),
+        ("/stalling", "between", "ErrorCode::ConnectionReadTimeout"),
     ] {
-        let arguments = json!({ "url": server.url(path), "milliseconds": 50 });
+        let arguments = json!({ "url": server.url(path), longest: 50 });
         let result = host.call(None, "hurry", arguments).await;
         assert_eq!(text(&result), error, "{path}");
     }

@@ -85,12 +85,12 @@ impl Guest for Gatherer {
         counts
     }
 
-    async fn hurry(url: String, milliseconds: u32) -> Result<Reply, String> {
+    async fn hurry(url: String, first: Option<u32>, between: Option<u32>) -> Result<Reply, String> {
         let options = RequestOptions::new();
-        let longest = Some(u64::from(milliseconds) * 1_000_000);
+        let nanoseconds = |longest: Option<u32>| longest.map(|it| u64::from(it) * 1_000_000);
         options
-            .set_first_byte_timeout(longest)
-            .and_then(|()| options.set_between_bytes_timeout(longest))
+            .set_first_byte_timeout(nanoseconds(first))
+            .and_then(|()| options.set_between_bytes_timeout(nanoseconds(between)))
             .map_err(|error| error.to_string())?;
         let request = request(&url, None, Vec::new(), None, ended(), Some(options))?;
         read(send(request).await.map_err(told)?).await
