@@ -179,6 +179,43 @@ async fn listings_that_nobody_reads_hold_up_nothing() {
 }
 
 #[tokio::test]
+async fn files_are_streams_and_streams_that_nobody_holds_have_an_end() {
+    let host = TestHost::serving(&[]).await;
+    let data = host.folder.path().join("data");
+    fill(&data, 1);
+    let large = "0123456789".repeat(30_000);
+    fs::write(data.join("large"), &large).unwrap();
+    grant(
+        &host,
+        "archive",
+        "[files]\n\"/data\" = { path = \"{root}/data\", write = true }\n[limits]\nhandles = 100\n",
+    );
+    host.put("archive", "guest_archive");
+    host.until(|names| !names.is_empty()).await;
+    let between = |source: &str| json!({ "source": source, "target": "copy" });
+    for source in ["large", "00000", "large"] {
+        let copied = said(&host, None, "copy", between(source)).await;
+        assert_eq!(copied, "copied", "{source}");
+    }
+    let copy = fs::read_to_string(data.join("copy")).unwrap();
+    assert_eq!(copy, format!("{large}00000{large}"));
+    let missing = said(&host, None, "copy", between("missing")).await;
+    assert_eq!(missing, json!({ "failed": "ErrorCode::NoEntry" }));
+
+    let pour = |times: u32| json!({ "source": "large", "target": "poured", "times": times });
+    assert_eq!(said(&host, None, "pour", pour(40)).await, "poured");
+    let too_many = said(&host, None, "pour", pour(60)).await;
+    let too_many = too_many["failed"].as_str().unwrap();
+    assert!(
+        too_many.ends_with("it needed more than 100 handles at once, its limit"),
+        "{too_many}"
+    );
+    for gauge in ["files", "memory"] {
+        assert_eq!(host.open(gauge).await, 0, "{gauge}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_file_is_not_opened() {
     let host = TestHost::serving(&[]).await;
     let data = host.folder.path().join("data");
@@ -218,12 +255,12 @@ async fn calls_have_a_part_of_the_files_that_the_host_may_open() {
     let (mcp, data) = (folder.path().join("mcp"), folder.path().join("data"));
     fs::create_dir(&mcp).unwrap();
     fill(&data, 1);
-    fs::copy(component("guest_hostile"), mcp.join("hostile.wasm")).unwrap();
-    fs::write(
-        mcp.join("hostile.toml"),
-        format!("[files]\n\"/data\" = {{ path = {data:?} }}\n"),
-    )
-    .unwrap();
+    for guest in ["hostile", "archive"] {
+        let built = component(&format!("guest_{guest}"));
+        fs::copy(built, mcp.join(format!("{guest}.wasm"))).unwrap();
+        let manifest = format!("[files]\n\"/data\" = {{ path = {data:?} }}\n");
+        fs::write(mcp.join(format!("{guest}.toml")), manifest).unwrap();
+    }
     let mut limited = Command::new("sh");
     limited
         .args(["-c", "ulimit -n 400 && exec \"$0\" --listen 127.0.0.1:0"])
@@ -236,21 +273,33 @@ async fn calls_have_a_part_of_the_files_that_the_host_may_open() {
         .kill_on_drop(true);
     let (_host, banner) = start(&mut limited).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let open = async |count: u32| {
-        let call = call(1, "files", json!({ "path": "/data/00000", "count": count }));
+    let open = async |tool: &str, arguments: Value| {
+        let call = call(1, tool, arguments);
         let request = client.post(endpoint(&banner));
         let request = request.header("content-type", "application/json");
         let reply = request.body(call.to_string()).send().await.unwrap();
         let status = reply.status().as_u16();
         (status, reply.json::<Value>().await.unwrap())
     };
+    let one_by_one = |count: u32| json!({ "path": "/data/00000", "count": count });
+    let at_once = |count: u32| json!({ "path": "00000", "times": count });
     let opened = json!("{\"result\":100}");
-    assert_eq!(open(100).await.1["result"]["content"][0]["text"], opened);
-    let (status, refused) = open(101).await;
-    insta::assert_snapshot!(refused["error"]["message"].as_str().unwrap(), @"the server can open no more files for it at this moment; try again later");
-    assert_eq!(status, 503);
-    // What the call had is closed with it.
-    assert_eq!(open(100).await.1["result"]["content"][0]["text"], opened);
+    for (tool, some, too_many) in [
+        ("files", one_by_one(100), one_by_one(101)),
+        ("gather", at_once(100), at_once(101)),
+    ] {
+        let (_, answer) = open(tool, some.clone()).await;
+        assert_eq!(answer["result"]["content"][0]["text"], opened, "{answer}");
+        let (status, refused) = open(tool, too_many).await;
+        assert_eq!(
+            refused["error"]["message"],
+            "the server can open no more files for it at this moment; try again later"
+        );
+        assert_eq!(status, 503);
+        // What the call had is closed with it.
+        let (_, answer) = open(tool, some).await;
+        assert_eq!(answer["result"]["content"][0]["text"], opened, "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -65,11 +65,6 @@ impl Share {
         let mut part = self.budget.share();
         part.take(of).then_some(part)
     }
-
-    /// How much it holds.
-    pub(super) fn taken(&self) -> usize {
-        self.taken
-    }
 }
 
 impl Drop for Share {
@@ -89,11 +84,11 @@ mod tests {
         assert!(one.take(6) && !other.take(5) && other.take(4) && !one.take(1));
         assert_eq!(budget.used(), 10);
         drop(one);
-        assert!(other.take(2) && other.taken() == 6);
+        assert!(other.take(2));
         let part = other.part(4).unwrap();
         assert!(other.part(1).is_none() && budget.used() == 10);
         drop(part);
-        assert_eq!((budget.used(), other.taken()), (6, 6));
+        assert_eq!(budget.used(), 6);
         drop(other);
         assert_eq!(budget.used(), 0);
     }

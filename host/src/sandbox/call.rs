@@ -101,10 +101,7 @@ impl Sandbox {
         read: impl FnOnce(Vec<Val>) -> T,
     ) -> Result<T, Ended> {
         let mut share = self.budget.share();
-        let needed = Weight::of(&arguments)
-            .bytes
-            .saturating_add(self.stack.saturating_sub(STACK));
-        if !share.take(needed) {
+        if !share.take(Weight::of(&arguments).bytes) {
             return Err(Cause::HostFull.into());
         }
         let places = self.places(export);
@@ -120,6 +117,10 @@ impl Sandbox {
             Ok(Err(Full)) => return Err(Cause::Busy.into()),
             Err(_elapsed) => return Err(Cause::NoPlace { patience }.into()),
         };
+        // Whoever waits has no stack yet. The usual one is in what the host has anyway.
+        if !share.take(self.stack.saturating_sub(STACK)) {
+            return Err(Cause::HostFull.into());
+        }
         let meter = Meter::new(&invocation.limits, share, invocation.usage.clone());
         self.call_in_place(export, arguments, invocation, (place, meter), traces, read)
             .await
@@ -164,7 +165,7 @@ impl Sandbox {
                 traces.refusal.clone(),
                 usage.clone(),
             ),
-            opened: Opened::new(self.files.share()),
+            opened: Opened::new(self.files.share(), limits.handles),
             database: self.database.clone(),
             refusal: traces.refusal.clone(),
             place,

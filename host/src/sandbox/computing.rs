@@ -68,8 +68,8 @@ fn ask(now: Instant) -> Said {
     said
 }
 
-/// The processor time of this thread. A system without that clock counts nothing, and its calls are bounded by
-/// the time on the wall alone.
+/// The processor time of this thread. On a system without that clock only what is short is counted, by the clock on
+/// the wall, and calls are bounded by that alone.
 pub(super) fn thread_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

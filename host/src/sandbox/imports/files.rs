@@ -7,8 +7,10 @@ mod listing;
 mod opened;
 mod stream;
 
+use std::io;
 use std::sync::atomic::Ordering;
 
+use tokio::task::spawn_blocking;
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::WasiView;
@@ -21,9 +23,10 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
-use self::listing::{Kind, Listing, Unread};
+use self::listing::{Kind, Listing, Rest, Unread};
 pub(in crate::sandbox) use self::opened::Opened;
 use self::stream::Kept;
+use crate::sandbox::budget::Share;
 use crate::sandbox::capability::Capability;
 use crate::sandbox::failure::HostFull;
 use crate::sandbox::store::Call;
@@ -229,17 +232,19 @@ impl Call {
         {
             self.will_change(&folder);
         }
-        self.opened.make_room()?;
+        let descriptor = self.opened.make_room()?;
         let same = Resource::new_borrow(folder.rep());
         let there = self.filesystem().stat_at(same, at, path.clone()).await;
-        // What cannot be looked at is for the opening to refuse.
-        if there.is_ok_and(|there| !may_be_opened(&there)) {
-            return Ok((Err(ErrorCode::Unsupported),));
+        match told(there)? {
+            (Ok(there),) if !may_be_opened(&there) => return Ok((Err(ErrorCode::Unsupported),)),
+            // It may be about to be made.
+            (Ok(_) | Err(ErrorCode::NoEntry),) => {}
+            (Err(cause),) => return Ok((Err(cause),)),
         }
         let mut files = self.filesystem();
         let opened = told(files.open_at(folder, at, path, how, flags).await)?;
         if let (Ok(file),) = &opened {
-            self.opened.note(self.table.get(file)?);
+            self.opened.note(self.table.get(file)?, descriptor);
         }
         Ok(opened)
     }
@@ -249,9 +254,13 @@ impl Call {
             return Ok((Err(ErrorCode::NotDirectory),));
         };
         let folder = folder.dir.clone();
-        let listing = Listing::open(folder, self.opened.one()?, self.part(listing::MEMORY)?);
-        Ok((match listing.await {
-            Ok(listing) => Ok(self.table.push(listing)?),
+        let descriptor = self.opened.one()?;
+        let opening = spawn_blocking(move || Rest::open(folder, descriptor));
+        Ok((match opening.await.map_err(io::Error::other).flatten() {
+            Ok(rest) => {
+                let memory = self.part(rest.memory())?;
+                Ok(self.table.push(Listing::new(rest, memory))?)
+            }
             Err(cause) => Err(cause.into()),
         },))
     }
@@ -286,7 +295,7 @@ impl Call {
     }
 
     /// Memory for something that may be gone before the call is.
-    fn part(&self, bytes: usize) -> Result<crate::sandbox::budget::Share> {
+    fn part(&self, bytes: usize) -> Result<Share> {
         self.meter.part(bytes).ok_or_else(|| HostFull.into())
     }
 }

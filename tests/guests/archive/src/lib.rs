@@ -2,6 +2,8 @@
 
 cloister_sdk::service!();
 
+use futures_util::future::join_all;
+
 use exports::tests::archive::archive::Guest;
 use wasi::filesystem::preopens::get_directories;
 use wasi::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
@@ -24,14 +26,38 @@ impl Guest for Archive {
     }
 
     async fn open(path: String) -> Result<String, String> {
+        let opened = read(&folder()?, path).await?;
+        drop(opened);
+        Ok("opened".into())
+    }
+
+    async fn gather(path: String, times: u32) -> Result<u32, String> {
         let folder = folder()?;
-        let opening = folder.open_at(
-            PathFlags::SYMLINK_FOLLOW,
-            path,
-            OpenFlags::empty(),
-            DescriptorFlags::READ,
-        );
-        opening.await.map(|_file| "opened".into()).map_err(said)
+        let opening = (0..times).map(|_| read(&folder, path.clone()));
+        let opened = join_all(opening).await;
+        let opened = opened.iter().filter(|it| it.is_ok()).count();
+        u32::try_from(opened).map_err(|cause| cause.to_string())
+    }
+
+    async fn copy(source: String, target: String) -> Result<String, String> {
+        let folder = folder()?;
+        let source = read(&folder, source).await?;
+        let target = write(&folder, target).await?;
+        let (bytes, read) = source.read_via_stream(0);
+        target.append_via_stream(bytes).await.map_err(said)?;
+        read.await.map_err(said)?;
+        Ok("copied".into())
+    }
+
+    async fn pour(source: String, target: String, times: u32) -> Result<String, String> {
+        let folder = folder()?;
+        let source = read(&folder, source).await?;
+        let target = write(&folder, target).await?;
+        for _ in 0..times {
+            let (bytes, read) = source.read_via_stream(0);
+            drop((read, target.write_via_stream(bytes, 0)));
+        }
+        Ok("poured".into())
     }
 
     async fn make(path: String) -> Result<String, String> {
@@ -45,6 +71,18 @@ fn folder() -> Result<Descriptor, String> {
     folder
         .map(|(folder, _path)| folder)
         .ok_or_else(|| "no folder".into())
+}
+
+async fn read(folder: &Descriptor, path: String) -> Result<Descriptor, String> {
+    let (how, flags) = (OpenFlags::empty(), DescriptorFlags::READ);
+    let opening = folder.open_at(PathFlags::SYMLINK_FOLLOW, path, how, flags);
+    opening.await.map_err(said)
+}
+
+async fn write(folder: &Descriptor, path: String) -> Result<Descriptor, String> {
+    let (how, flags) = (OpenFlags::CREATE, DescriptorFlags::WRITE);
+    let opening = folder.open_at(PathFlags::SYMLINK_FOLLOW, path, how, flags);
+    opening.await.map_err(said)
 }
 
 async fn names(folder: &Descriptor) -> Result<Vec<String>, String> {

@@ -1,6 +1,11 @@
 //! The same for `wasi:filesystem` 0.3.
 
+mod streams;
+
+use std::fs;
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
@@ -20,6 +25,7 @@ use wasmtime_wasi::p3::filesystem::FilesystemResult;
 
 use super::listing::{self, Batch, Entry, Kind, Rest, Unread};
 use super::{both, said_as};
+use crate::sandbox::budget::Share;
 use crate::sandbox::store::Call;
 
 const TYPES: &str = "wasi:filesystem/types@0.3.0";
@@ -62,6 +68,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<Call>) -> Result<()> {
     )?;
     both!(changes, types);
     types.func_wrap("[method]descriptor.read-directory", list)?;
+    types.func_wrap("[method]descriptor.read-via-stream", streams::read)?;
+    types.func_wrap("[method]descriptor.write-via-stream", streams::write)?;
+    types.func_wrap("[method]descriptor.append-via-stream", streams::append)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -83,7 +92,7 @@ async fn open(
     how: OpenFlags,
     flags: DescriptorFlags,
 ) -> Result<Told<Resource<Descriptor>>> {
-    call.with(|mut call| {
+    let descriptor = call.with(|mut call| {
         let call = call.get();
         if how.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE)
             || flags.contains(DescriptorFlags::WRITE)
@@ -94,15 +103,17 @@ async fn open(
     })?;
     let files = call.with_getter::<WasiFilesystem>(Call::filesystem);
     let same = Resource::new_borrow(folder.rep());
-    let there = WasiFilesystem::stat_at(&files, same, at, path.clone()).await;
-    if there.is_ok_and(|there| !may_be_opened(&there.type_)) {
-        return Ok((Err(ErrorCode::Unsupported),));
+    match told(WasiFilesystem::stat_at(&files, same, at, path.clone()).await)? {
+        (Ok(there),) if !may_be_opened(&there.type_) => return Ok((Err(ErrorCode::Unsupported),)),
+        // It may be about to be made.
+        (Ok(_) | Err(ErrorCode::NoEntry),) => {}
+        (Err(cause),) => return Ok((Err(cause),)),
     }
     let opened = told(WasiFilesystem::open_at(&files, folder, at, path, how, flags).await)?;
     if let (Ok(file),) = &opened {
         call.with(|mut call| {
             let call = call.get();
-            call.opened.note(call.table.get(file)?);
+            call.opened.note(call.table.get(file)?, descriptor);
             Ok::<_, wasmtime::Error>(())
         })?;
     }
@@ -137,12 +148,8 @@ fn list(
     let (end, ended) = oneshot::channel();
     let names = if let Descriptor::Dir(folder) = call.table.get(&folder)? {
         let folder = folder.dir.clone();
-        let (descriptor, memory) = (call.opened.one()?, call.part(listing::MEMORY)?);
-        let reading = spawn_blocking(move || match Rest::open(folder, descriptor, memory) {
-            Ok(rest) => rest.read(),
-            Err(cause) => ([Err(Unread::Failed(cause))].into(), None),
-        });
-        StreamReader::new(&mut store, Names::new(reading, end))?
+        let opening = (folder, call.opened.one()?);
+        StreamReader::new(&mut store, Names::new(opening, end))?
     } else {
         let _nobody_asks = end.send(Err(ErrorCode::NotDirectory));
         StreamReader::new(&mut store, std::iter::empty())?
@@ -152,20 +159,65 @@ fn list(
 
 /// The names in a folder, as they are asked for. No thread waits for that.
 struct Names {
-    reading: Option<JoinHandle<Batch>>,
-    rest: Option<Rest>,
+    next: Next,
+    memory: Option<Share>,
     end: Option<oneshot::Sender<std::result::Result<(), ErrorCode>>>,
+}
+
+/// Where names come from.
+enum Next {
+    /// A folder that is not opened yet, and a descriptor for it.
+    Folder(Arc<fs::File>, Share),
+    Opening(JoinHandle<io::Result<Rest>>),
+    Rest(Rest),
+    Reading(JoinHandle<Batch>),
+    Nowhere,
 }
 
 impl Names {
     fn new(
-        reading: JoinHandle<Batch>,
+        (folder, descriptor): (Arc<fs::File>, Share),
         end: oneshot::Sender<std::result::Result<(), ErrorCode>>,
     ) -> Self {
         Self {
-            reading: Some(reading),
-            rest: None,
+            next: Next::Folder(folder, descriptor),
+            memory: None,
             end: Some(end),
+        }
+    }
+
+    /// The next of them. What is begun goes on, whether or not it is asked for again.
+    fn poll(&mut self, context: &mut Context<'_>, call: &Call) -> Poll<Result<Batch>> {
+        loop {
+            self.next = match std::mem::replace(&mut self.next, Next::Nowhere) {
+                Next::Folder(folder, descriptor) => {
+                    Next::Opening(spawn_blocking(move || Rest::open(folder, descriptor)))
+                }
+                Next::Opening(mut opening) => match Pin::new(&mut opening).poll(context) {
+                    Poll::Pending => {
+                        self.next = Next::Opening(opening);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(opened) => match opened.map_err(io::Error::other).flatten() {
+                        Ok(rest) => {
+                            self.memory = Some(call.part(rest.memory())?);
+                            Next::Rest(rest)
+                        }
+                        Err(cause) => {
+                            return Poll::Ready(Ok(([Err(Unread::Failed(cause))].into(), None)));
+                        }
+                    },
+                },
+                Next::Rest(rest) => Next::Reading(spawn_blocking(move || rest.read())),
+                Next::Reading(mut reading) => match Pin::new(&mut reading).poll(context) {
+                    Poll::Pending => {
+                        self.next = Next::Reading(reading);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(read) => return Poll::Ready(Ok(listing::read(read))),
+                },
+                Next::Nowhere => return Poll::Ready(Ok(Batch::default())),
+            };
         }
     }
 
@@ -191,32 +243,25 @@ impl StreamProducer<Call> for Names {
         if destination.remaining(&mut store) == Some(0) {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        if let Some(rest) = self.rest.take() {
-            self.reading = Some(spawn_blocking(move || rest.read()));
-        }
-        let Some(reading) = &mut self.reading else {
-            return Poll::Ready(Ok(self.end(Ok(()))));
-        };
-        let read = match Pin::new(reading).poll(context) {
+        let (batch, rest) = match self.poll(context, store.data()) {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-            other @ (Poll::Pending | Poll::Ready(_)) => ready!(other),
+            read @ (Poll::Pending | Poll::Ready(_)) => ready!(read)?,
         };
-        self.reading = None;
-        let (batch, rest) = listing::read(read);
-        self.rest = rest;
+        let is_all = rest.is_none();
+        self.next = rest.map_or(Next::Nowhere, Next::Rest);
         let mut names = Vec::with_capacity(batch.len());
         let mut result = StreamResult::Completed;
         for entry in batch {
             match entry {
                 Ok(entry) => names.push(entry.into()),
                 Err(unread) => {
-                    self.rest = None;
+                    self.next = Next::Nowhere;
                     result = self.end(Err(unread.into()));
                     break;
                 }
             }
         }
-        if self.rest.is_none() {
+        if is_all {
             result = self.end(Ok(()));
         }
         destination.set_buffer(names.into());

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use nix::dir::{Dir, Entry as Found, OwningIter, Type};
@@ -17,23 +18,27 @@ use crate::sandbox::budget::Share;
 /// How many names are read at once.
 const AT_ONCE: usize = 64;
 
-/// What the host has in memory for each: those names, of 255 bytes at most, and what the system hands over at
-/// once.
-pub(super) const MEMORY: usize = 64 << 10;
+/// What the host has in memory for those: a name has 255 bytes at most.
+const NAMES: usize = AT_ONCE * 320;
+
+/// What the C library has in memory for a folder that is being read: as much as a block of its file system, but
+/// no less and no more than this.
+const BLOCKS: (u64, u64) = (32 << 10, 1 << 20);
 
 /// A folder that is being listed.
 pub(super) struct Listing {
     next: VecDeque<Result<Entry, Unread>>,
     /// Where the rest comes from, unless that is all.
     rest: Option<Rest>,
+    _memory: Share,
 }
 
 /// What is not read yet.
 pub(super) struct Rest {
     folder: Arc<fs::File>,
     names: OwningIter,
+    block: u64,
     _descriptor: Share,
-    _memory: Share,
 }
 
 /// One of the names in a folder.
@@ -66,17 +71,13 @@ pub(super) enum Unread {
 }
 
 impl Listing {
-    /// Begins to list a folder.
-    pub(super) async fn open(
-        folder: Arc<fs::File>,
-        descriptor: Share,
-        memory: Share,
-    ) -> io::Result<Self> {
-        let rest = spawn_blocking(move || Rest::open(folder, descriptor, memory)).await;
-        Ok(Self {
+    /// One that has the memory that it takes.
+    pub(super) fn new(rest: Rest, memory: Share) -> Self {
+        Self {
             next: VecDeque::new(),
-            rest: Some(rest.map_err(io::Error::other)??),
-        })
+            rest: Some(rest),
+            _memory: memory,
+        }
     }
 
     /// The next name, if there is one.
@@ -103,19 +104,23 @@ pub(super) fn read(done: Result<Batch, JoinError>) -> Batch {
 
 impl Rest {
     /// Opens a folder once more, to read it from its beginning. Blocks.
-    pub(super) fn open(
-        folder: Arc<fs::File>,
-        descriptor: Share,
-        memory: Share,
-    ) -> io::Result<Self> {
+    pub(super) fn open(folder: Arc<fs::File>, descriptor: Share) -> io::Result<Self> {
         let how = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let block = folder.metadata()?.blksize();
         let opened = Dir::openat(folder.as_fd(), ".", how, Mode::empty())?;
         Ok(Self {
             folder,
             names: opened.into_iter(),
+            block,
             _descriptor: descriptor,
-            _memory: memory,
         })
+    }
+
+    /// What the host has in memory for it and the names that are read of it, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let (least, most) = BLOCKS;
+        let block = usize::try_from(self.block.clamp(least, most));
+        block.unwrap_or(usize::MAX).saturating_add(NAMES)
     }
 
     /// Reads some of it. Blocks.
@@ -200,12 +205,14 @@ mod tests {
         fs::create_dir(inside("folder")).unwrap();
         std::os::unix::fs::symlink("folder", inside("link")).unwrap();
         nix::unistd::mkfifo(&inside("pipe"), Mode::S_IRWXU).unwrap();
-        let budget = Budget::new(1);
+        let (descriptors, memory) = (Budget::new(1), Budget::new(2 << 20));
         let opened = Arc::new(fs::File::open(folder.path()).unwrap());
-        let one = || budget.share().part(1).unwrap();
-        let none = budget.share();
-        let mut listing = Listing::open(opened, one(), none).await.unwrap();
-        assert_eq!(budget.used(), 1);
+        let one = descriptors.share().part(1).unwrap();
+        let rest = Rest::open(opened, one).unwrap();
+        let needed = rest.memory();
+        assert!(needed > NAMES);
+        let mut listing = Listing::new(rest, memory.share().part(needed).unwrap());
+        assert_eq!(descriptors.used(), 1);
 
         let mut told = Vec::new();
         let mut most = 0;
@@ -223,9 +230,11 @@ mod tests {
             let entry = told.iter().find(|entry| entry.name == name).unwrap();
             assert_eq!(entry.kind, kind, "{name}");
         }
-        // What is read to its end needs no descriptor any more.
-        assert_eq!(budget.used(), 0);
+        // What is read to its end needs no descriptor any more; the names that are not told yet are in memory.
+        assert_eq!((descriptors.used(), memory.used()), (0, needed));
         assert!(listing.next().await.is_none());
+        drop(listing);
+        assert_eq!(memory.used(), 0);
     }
 
     #[test]
@@ -235,7 +244,7 @@ mod tests {
         std::os::unix::fs::symlink("folder", folder.path().join("link")).unwrap();
         let opened = Arc::new(fs::File::open(folder.path()).unwrap());
         let share = || Budget::new(0).share();
-        let mut rest = Rest::open(opened, share(), share()).unwrap();
+        let mut rest = Rest::open(opened, share()).unwrap();
         let found: Vec<Found> = rest.names.by_ref().map(Result::unwrap).collect();
         let kind = |name: &str| {
             let found = found

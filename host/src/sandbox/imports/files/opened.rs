@@ -5,47 +5,52 @@ use std::fs;
 use std::sync::{Arc, Weak};
 
 use wasmtime::Result;
+use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::filesystem::Descriptor;
 
-use crate::sandbox::budget::Share;
+use crate::sandbox::budget::{Budget, Share};
 use crate::sandbox::failure::NoDescriptors;
 
 /// The files that a call has open. Streams keep them open when their descriptors are gone.
 pub(in crate::sandbox) struct Opened {
-    files: Vec<Weak<fs::File>>,
-    share: Share,
+    files: Vec<(Weak<fs::File>, Share)>,
+    descriptors: Share,
+    /// How many streams of them there may be that the guest has no handles of.
+    streams: Budget,
 }
 
 impl Opened {
-    pub(in crate::sandbox) fn new(share: Share) -> Self {
+    pub(in crate::sandbox) fn new(descriptors: Share, handles: usize) -> Self {
         Self {
             files: Vec::new(),
-            share,
+            descriptors,
+            streams: Budget::new(handles),
         }
     }
 
-    /// Has a descriptor for one more, which may be that of one that is closed.
-    pub(super) fn make_room(&mut self) -> Result<()> {
-        if self.files.len() >= self.share.taken() {
-            self.files.retain(|file| file.strong_count() > 0);
-        }
-        if self.files.len() < self.share.taken() || self.share.take(1) {
-            Ok(())
-        } else {
-            Err(NoDescriptors.into())
-        }
+    /// A descriptor for one more. Those of files that are closed are given back first.
+    pub(super) fn make_room(&mut self) -> Result<Share> {
+        self.files.retain(|(file, _)| file.strong_count() > 0);
+        self.one()
     }
 
     /// Notes one that was opened.
-    pub(super) fn note(&mut self, opened: &Descriptor) {
-        self.files.push(Arc::downgrade(match opened {
+    pub(super) fn note(&mut self, opened: &Descriptor, descriptor: Share) {
+        let file = Arc::downgrade(match opened {
             Descriptor::File(file) => &file.file,
             Descriptor::Dir(folder) => &folder.dir,
-        }));
+        });
+        self.files.push((file, descriptor));
     }
 
     /// A descriptor for something that holds it itself.
     pub(super) fn one(&self) -> Result<Share> {
-        self.share.part(1).ok_or_else(|| NoDescriptors.into())
+        self.descriptors.part(1).ok_or_else(|| NoDescriptors.into())
+    }
+
+    /// A place for a stream that may go on when the guest has let go of it.
+    pub(super) fn stream(&self) -> Result<Share> {
+        let place = self.streams.share().part(1);
+        place.ok_or_else(|| ResourceTableError::Full.into())
     }
 }
