@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::harness::{PATIENCE, component, text};
 
@@ -85,6 +86,43 @@ pub(crate) async fn start(command: &mut Command) -> (Child, String) {
     };
     tokio::time::timeout(PATIENCE, reading).await.unwrap();
     (child, banner)
+}
+
+/// A host that runs, and whose log is read all the while: it waits for whoever does not read it.
+pub(crate) struct Running {
+    pub(crate) process: Child,
+    pub(crate) banner: String,
+    log: JoinHandle<String>,
+}
+
+impl Running {
+    pub(crate) async fn start(command: &mut Command) -> Self {
+        let (mut process, banner) = start(command.args(["--listen", "127.0.0.1:0"])).await;
+        let mut stderr = process.stderr.take().unwrap();
+        let log = tokio::spawn(async move {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).await.unwrap();
+            log
+        });
+        Self {
+            process,
+            banner,
+            log,
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        endpoint(&self.banner)
+    }
+
+    /// Ends it at once, and gives its log.
+    pub(crate) async fn kill(mut self) -> String {
+        self.process.kill().await.unwrap();
+        tokio::time::timeout(PATIENCE, self.log)
+            .await
+            .unwrap()
+            .unwrap()
+    }
 }
 
 /// Where a host is called that has this banner.

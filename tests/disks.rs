@@ -7,22 +7,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
+use tokio::process::Command;
 
-use crate::commands::{cloister, cloister_after, endpoint, start};
+use crate::commands::{Running, cloister, cloister_after};
 use crate::harness::{cache, call, component, text};
 
 const UNAVAILABLE: &str = "the host's buckets cannot be used at the moment; its log says why";
 const UNKNOWN: &str = "the host's buckets did not answer; what was asked for may have been done or not, and the host's log says more";
 
-/// A host with one bucket, and what it says in its log.
+/// A host with one bucket.
 struct Host {
-    process: Child,
-    url: String,
+    running: Running,
     client: reqwest::Client,
-    log: JoinHandle<Vec<String>>,
 }
 
 fn folder() -> TempDir {
@@ -41,20 +37,10 @@ fn file(folder: &TempDir) -> std::path::PathBuf {
 
 impl Host {
     async fn start(command: &mut Command) -> Self {
-        command.args(["--listen", "127.0.0.1:0", "--cache-dir", &cache()]);
-        let (mut process, banner) = start(command).await;
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        command.args(["--cache-dir", &cache()]);
         Self {
-            process,
-            url: endpoint(&banner).to_owned(),
+            running: Running::start(command).await,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            log: tokio::spawn(async move {
-                let mut log = Vec::new();
-                while let Some(line) = lines.next_line().await.unwrap() {
-                    log.push(line);
-                }
-                log
-            }),
         }
     }
 
@@ -62,7 +48,7 @@ impl Host {
     async fn step(&self, step: &str, value: Value) -> Result<String, String> {
         let steps = json!([{ "tag": step, "val": value }]);
         let message = call(1, "keep", json!({ "bucket": "all", "steps": steps }));
-        let request = self.client.post(&self.url);
+        let request = self.client.post(self.running.url());
         let request = request
             .header("content-type", "application/json")
             .header("mcp-protocol-version", "2025-11-25");
@@ -86,10 +72,8 @@ impl Host {
     }
 
     /// Ends it at once, and gives its log.
-    async fn kill(mut self) -> Vec<String> {
-        self.process.start_kill().unwrap();
-        self.process.wait().await.unwrap();
-        self.log.await.unwrap()
+    async fn kill(self) -> String {
+        self.running.kill().await
     }
 }
 
@@ -120,7 +104,7 @@ async fn a_disk_that_is_full_fails_what_is_written_until_there_is_room_again() {
         assert!([UNAVAILABLE, UNKNOWN].contains(&&*why), "{why}");
     }
 
-    let process = host.process.id().unwrap().to_string();
+    let process = host.running.process.id().unwrap().to_string();
     let more = ["--pid", &process, "--fsize=unlimited"];
     let more = Command::new("prlimit").args(more).status().await;
     assert!(more.unwrap().success());
@@ -130,8 +114,7 @@ async fn a_disk_that_is_full_fails_what_is_written_until_there_is_room_again() {
         acknowledged.push(key);
     }
     let log = host.kill().await;
-    let told = |line: &&String| line.contains("ERROR buckets cannot be used");
-    assert!(log.iter().find(told).is_some(), "{log:?}");
+    assert!(log.contains("ERROR buckets cannot be used"), "{log}");
 
     // All of it is on disk.
     let host = Host::start(&mut cloister(folder.path())).await;
@@ -162,8 +145,8 @@ async fn what_is_written_to_a_file_that_is_gone_is_not_acknowledged() {
         last = key;
     }
     let log = host.kill().await;
-    let told = |line: &&String| line.contains("was removed or replaced while it was in use");
-    assert_eq!(log.iter().filter(told).count(), 2, "{log:?}");
+    let told = "was removed or replaced while it was in use";
+    assert_eq!(log.matches(told).count(), 2, "{log}");
 
     // One that is put in its place, as from a backup, is taken up.
     fs::copy(&file, &backup).unwrap();
@@ -198,7 +181,7 @@ async fn a_folder_that_cannot_be_looked_into_loses_nothing() {
     fs::rename(&aside, &state).unwrap();
     assert!(host.has("before").await && !host.has("never").await);
     host.fill("after", 1).await.unwrap();
-    let log = host.kill().await.join("\n");
+    let log = host.kill().await;
     let told = "cannot be used: Too many levels of symbolic links";
     assert_eq!(log.matches(told).count(), 3, "{log}");
     assert!(!log.contains("was removed or replaced"), "{log}");

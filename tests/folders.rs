@@ -2,15 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
-use crate::commands::{cloister, endpoint, start, until_said};
+use crate::commands::{Running, cloister, cloister_after, endpoint, start, until_said};
 use crate::harness::{PATIENCE, TestHost, call, component};
 use crate::keeping::{grant, said};
 
@@ -261,21 +259,11 @@ async fn calls_have_a_part_of_the_files_that_the_host_may_open() {
         let manifest = format!("[files]\n\"/data\" = {{ path = {data:?} }}\n");
         fs::write(mcp.join(format!("{guest}.toml")), manifest).unwrap();
     }
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", "ulimit -n 400 && exec \"$0\" --listen 127.0.0.1:0"])
-        .arg(cloister(folder.path()).as_std().get_program())
-        .current_dir(folder.path())
-        .env_clear()
-        .env("HOME", folder.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let (_host, banner) = start(&mut limited).await;
+    let host = Running::start(&mut cloister_after("ulimit -n 400", folder.path())).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let open = async |tool: &str, arguments: Value| {
         let call = call(1, tool, arguments);
-        let request = client.post(endpoint(&banner));
+        let request = client.post(host.url());
         let request = request.header("content-type", "application/json");
         let reply = request.body(call.to_string()).send().await.unwrap();
         let status = reply.status().as_u16();

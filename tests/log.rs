@@ -9,15 +9,14 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
-use crate::commands::{cloister, endpoint, folder, start};
+use crate::commands::{Running, cloister, folder};
 use crate::harness::{PATIENCE, call, component};
 
 /// A host that runs, and its log.
 struct Logged {
-    host: Child,
-    url: String,
+    running: Running,
     /// A token for somebody.
     token: String,
     client: Client,
@@ -25,12 +24,11 @@ struct Logged {
 
 impl Logged {
     async fn start(command: &mut Command) -> Self {
-        let (host, banner) = start(command.args(["--listen", "127.0.0.1:0"])).await;
-        let (_, token) = banner.split_once("TOKEN=").unwrap();
+        let running = Running::start(command).await;
+        let (_, token) = running.banner.split_once("TOKEN=").unwrap();
         Self {
-            host,
-            url: endpoint(&banner).to_owned(),
             token: token.lines().next().unwrap().to_owned(),
+            running,
             client: Client::builder().no_proxy().build().unwrap(),
         }
     }
@@ -39,7 +37,7 @@ impl Logged {
     async fn send(&self, headers: &[(&str, &str)], message: &Value) -> (u16, usize) {
         let mut request = self
             .client
-            .post(&self.url)
+            .post(self.running.url())
             .header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -50,12 +48,8 @@ impl Logged {
     }
 
     /// What it has written: the line of a call is written before it is answered.
-    async fn log(mut self) -> String {
-        self.host.start_kill().unwrap();
-        let mut log = String::new();
-        let mut stderr = self.host.stderr.take().unwrap();
-        stderr.read_to_string(&mut log).await.unwrap();
-        log
+    async fn log(self) -> String {
+        self.running.kill().await
     }
 
     /// The lines of calls, of a log for machines.
@@ -619,15 +613,15 @@ async fn a_call_that_is_given_up_while_its_token_is_looked_at_leaves_its_line() 
         .env("CLERK_OPAQUE_TOKENS", "api_keys");
     let mut host = command.spawn().unwrap();
     let mut banner = BufReader::new(host.stdout.take().unwrap()).lines();
-    let mut url = None;
-    while let Some(line) = banner.next_line().await.unwrap() {
-        let endpoint = line.trim().strip_prefix("endpoint");
-        url = url.or(endpoint.map(|it| it.trim().to_owned()));
-        if line.contains("services ") {
-            break;
+    let reading = async {
+        loop {
+            let line = banner.next_line().await.unwrap().unwrap();
+            if let Some(endpoint) = line.trim().strip_prefix("endpoint") {
+                return endpoint.trim().parse().unwrap();
+            }
         }
-    }
-    let url: reqwest::Url = url.unwrap().parse().unwrap();
+    };
+    let url: reqwest::Url = tokio::time::timeout(PATIENCE, reading).await.unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
     let asked = client
         .post(url.clone())
@@ -647,7 +641,7 @@ async fn a_call_that_is_given_up_while_its_token_is_looked_at_leaves_its_line() 
     };
     tokio::select! {
         answer = asked => panic!("it is not known whose it is: {answer:?}"),
-        () = looked_at => {}
+        looked_at = tokio::time::timeout(PATIENCE, looked_at) => looked_at.unwrap(),
     }
     let mut lines = BufReader::new(host.stderr.take().unwrap()).lines();
     let line = async {
