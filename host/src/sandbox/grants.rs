@@ -13,7 +13,7 @@ use crate::auth::Scopes;
 pub use self::config::ConfigValues;
 pub use self::files::{Files, Folder};
 pub use self::http::{Allowed, Http, Origin};
-pub(super) use self::http::{CONNECT, Prohibited, Unresolved};
+pub(super) use self::http::{CONNECT, HEADERS, Prohibited, Unresolved};
 pub use self::stores::{Bucket, BucketScope};
 
 /// What the operator grants a service. It may hold secrets, so it cannot be printed.

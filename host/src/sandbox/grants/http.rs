@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Request, Response, retry};
+use reqwest::{Client, ClientBuilder, Request, Response, retry};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::origin::{Allowed, Origin};
@@ -21,6 +21,9 @@ pub(in crate::sandbox) use self::resolver::{Prohibited, Unresolved};
 
 /// How long it may take until a connection stands.
 pub(in crate::sandbox) const CONNECT: Duration = Duration::from_secs(5);
+
+/// What the headers of one answer may take, in bytes. A guest may keep as many of them as of its own.
+pub(in crate::sandbox) const HEADERS: usize = 128 << 10;
 
 /// How many requests all calls of a service may have under way; more wait.
 const UNDER_WAY: u16 = 256;
@@ -64,18 +67,7 @@ impl Http {
                 "`http.headers` are for `{origin}`, which `http.allow` does not have; add it there, or remove them"
             ));
         }
-        let builder = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .retry(retry::never())
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(STREAM_WINDOW * u32::from(UNDER_WAY))
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .user_agent(concat!("cloister/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(Resolver::new(Arc::clone(&reach), lookup)));
+        let builder = bounded().dns_resolver(Arc::new(Resolver::new(Arc::clone(&reach), lookup)));
         // Certificates are not read where nothing needs them.
         let builder = if encrypted {
             builder
@@ -110,5 +102,65 @@ impl Http {
 
     pub(in crate::sandbox) async fn send(&self, request: Request) -> reqwest::Result<Response> {
         self.client.execute(request).await
+    }
+}
+
+/// A client with the bounds that hold for every service, which goes where it is sent and nowhere else.
+fn bounded() -> ClientBuilder {
+    Client::builder()
+        .redirect(Policy::none())
+        .no_proxy()
+        .retry(retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(STREAM_WINDOW * u32::from(UNDER_WAY))
+        .http2_max_header_list_size(u32::try_from(HEADERS).unwrap_or(u32::MAX))
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .user_agent(concat!("cloister/", env!("CARGO_PKG_VERSION")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::body::Incoming;
+    use hyper::server::conn::http2;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers over HTTP/2 with as many headers of a KiB as the path says.
+    async fn answer(
+        request: http::Request<Incoming>,
+    ) -> Result<http::Response<String>, Infallible> {
+        let count: usize = request.uri().path()[1..].parse().unwrap();
+        let mut answer = http::Response::builder();
+        for _ in 0..count {
+            answer = answer.header("x-long", "x".repeat(1024 - "x-long".len() - 32));
+        }
+        Ok(answer.body("whole".to_owned()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_headers_of_an_answer_over_http2_may_take_as_much_as_of_any() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let serving = http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service_fn(answer));
+                tokio::spawn(serving);
+            }
+        });
+        let client = bounded().http2_prior_knowledge().tls_certs_only([]);
+        let client = client.build().unwrap();
+        for (headers, is_read) in [(120, true), (136, false), (1, true)] {
+            let answer = client.get(format!("{origin}/{headers}")).send().await;
+            assert_eq!(answer.is_ok(), is_read, "{headers}: {answer:?}");
+        }
     }
 }

@@ -20,7 +20,7 @@ use wasmtime_wasi_http::{
 
 use self::body::{Received, Sent};
 use self::ledger::{Ledger, UnderWay};
-use crate::sandbox::grants::{CONNECT, Grants, Http, Origin, Prohibited, Unresolved};
+use crate::sandbox::grants::{CONNECT, Grants, HEADERS, Http, Origin, Prohibited, Unresolved};
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::store::Call;
 use crate::sandbox::usage::Usage;
@@ -30,9 +30,6 @@ const FIELDS: usize = 32 << 10;
 
 /// What a guest may write at once of a body that nobody takes. A guest may keep many of these, too.
 const CHUNK: usize = 64 << 10;
-
-/// What the headers of one answer may take, in bytes. A guest may keep as many of them as of its own.
-const HEADERS: usize = 128 << 10;
 
 /// The longest URL.
 const LONGEST_URL: usize = 16 << 10;
