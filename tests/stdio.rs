@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::commands::{cloister, run};
@@ -44,19 +44,26 @@ fn folder() -> TempDir {
     folder
 }
 
+fn serve(folder: &TempDir, settings: &[(&str, &str)]) -> Command {
+    let mut command = cloister(folder.path());
+    command
+        .args(["serve", "--stdio"])
+        .env("CLOISTER_CACHE_DIR", cache())
+        // Neither is of any matter without a port; the second would be refused with one.
+        .env("PORT", "1")
+        .env("CLOISTER_LISTEN", "0.0.0.0:1")
+        .envs(settings.iter().copied())
+        .stdin(Stdio::piped());
+    command
+}
+
 impl Client {
     fn start(folder: &TempDir, settings: &[(&str, &str)]) -> Self {
-        let mut host = cloister(folder.path())
-            .args(["serve", "--stdio"])
-            .env("CLOISTER_CACHE_DIR", cache())
-            // Neither is of any matter without a port; the second would be refused with one.
-            .env("PORT", "1")
-            .env("CLOISTER_LISTEN", "0.0.0.0:1")
-            .envs(settings.iter().copied())
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = serve(folder, settings);
+        Self::of(command.stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    fn of(mut host: Child) -> Self {
         Self {
             input: host.stdin.take(),
             output: BufReader::new(host.stdout.take().unwrap()).lines(),
@@ -381,6 +388,57 @@ async fn nothing_runs_under_an_id_that_is_in_use() {
 }
 
 #[tokio::test]
+async fn a_call_leaves_its_line_whatever_comes_in_the_next() {
+    let folder = folder();
+    let mut host = serve(&folder, &[("CLOISTER_LOG_FORMAT", "json")])
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(host.stderr.take().unwrap()).lines();
+    let mut client = Client::of(host);
+    client.open("2025-03-26").await;
+    // All are cancelled as soon as they are there, most of them before anything was done.
+    let mut messages = Vec::new();
+    let working = json!({ "name": "test_cancellation", "arguments": {} });
+    for id in 0..50 {
+        messages.push(if id % 2 == 0 {
+            call(id, "test_cancellation", json!({}))
+        } else {
+            request(id, "tools/call", working.clone())
+        });
+        messages.push(cancelled(id));
+    }
+    let of = |id| call(id, "test_cancellation", json!({}));
+    messages.push(json!([of(100), of(101), of(102)]));
+    messages.extend([100, 101, 102].map(cancelled));
+    // The second is refused, for its id is in use.
+    messages.extend([of(200), of(200), cancelled(200)]);
+    let mut lines = String::new();
+    for message in messages {
+        lines += &message.to_string();
+        lines.push('\n');
+    }
+    client.write(lines.as_bytes()).await;
+    let refused = client.hear().await;
+    assert_eq!(refused["error"]["code"], -32600, "{refused}");
+
+    let mut expected = vec![("cancelled", None); 50 + 3 + 1];
+    expected.push(("refused", Some("-32600")));
+    let mut ends: Vec<Value> = Vec::new();
+    while ends.len() < expected.len() {
+        let line = timeout(PATIENCE, log.next_line()).await.unwrap();
+        // What is told to the user stands before it.
+        let line: Option<Value> = serde_json::from_str(&line.unwrap().unwrap()).ok();
+        ends.extend(line.filter(|line| line["message"] == "call"));
+    }
+    ends.sort_by_key(|line| line["call"].as_u64());
+    let ends: Vec<_> = ends
+        .iter()
+        .map(|line| (line["outcome"].as_str().unwrap(), line["reason"].as_str()))
+        .collect();
+    assert_eq!(ends, expected);
+}
+
+#[tokio::test]
 async fn one_request_too_many_is_refused_until_another_ends() {
     let folder = folder();
     let mut client = Client::start(&folder, &[]);
@@ -612,11 +670,7 @@ async fn a_token_for_a_call_comes_from_the_command_line() {
     assert!(output.status.success(), "{output:?}");
     let token = String::from_utf8(output.stdout).unwrap();
 
-    let mut client = Client {
-        input: host.stdin.take(),
-        output: BufReader::new(host.stdout.take().unwrap()).lines(),
-        host,
-    };
+    let mut client = Client::of(host);
     let params = json!({
         "name": "getUserProfile",
         "arguments": {},

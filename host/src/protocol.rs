@@ -165,7 +165,7 @@ impl Protocol {
             Named::None | Named::Unknown => Transcript::once(),
         });
         let exchange = Exchange::new(transcript, |outlet| {
-            Box::pin(async move { server.answer(incoming, of, outlet).await })
+            Box::pin(async move { server.answer(incoming, of, None, outlet).await })
         });
         match session {
             Named::Session(session) => session.reply(exchange).await,

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::exchange::{Event, Events, Exchange, Reply, while_read};
+use super::intake::Begun;
 use super::json::{map, notification};
 use super::message::{Body, Message, Notification, Request};
 use super::meta;
@@ -89,7 +90,7 @@ impl Connection {
                 Reply::Answer(Answer::accepted())
             }
             Body::One(Message::Request(request)) if opens_session(request) => {
-                let reply = self.exchange(body.clone()).reply().await;
+                let reply = self.exchange(&parsed, &body).reply().await;
                 if let Reply::Answer(answer) = &reply {
                     self.open(answer.session.as_deref());
                 }
@@ -97,11 +98,11 @@ impl Connection {
             }
             Body::One(Message::Request(request)) => {
                 let is_listen = request.method == "subscriptions/listen";
-                self.begin(&body, Some(request.id), is_listen)
+                self.begin(&parsed, &body, Some(request.id), is_listen)
                     .unwrap_or_else(|error| refused(error, Some(request.id), &parsed, &body))
             }
             Body::Batch(_) => self
-                .begin(&body, None, false)
+                .begin(&parsed, &body, None, false)
                 .unwrap_or_else(|error| refused(error, None, &parsed, &body)),
         }
     }
@@ -109,6 +110,7 @@ impl Connection {
     /// Begins the work on a request, or on a batch of them.
     fn begin(
         self: &Arc<Self>,
+        parsed: &Body<'_>,
         body: &Bytes,
         id: Option<&RawValue>,
         is_listen: bool,
@@ -118,8 +120,8 @@ impl Connection {
                 "{MOST_RUNNING} requests of this connection are in progress, which is as many as may be; wait for an answer"
             )));
         };
-        let exchange = self.exchange(body.clone());
         let Some(id) = id else {
+            let exchange = self.exchange(parsed, body);
             return Ok(Reply::Stream(while_read(exchange.events(), place)));
         };
         let (handle, registration) = AbortHandle::new_pair();
@@ -129,6 +131,7 @@ impl Connection {
                 "another request of this `id` is in progress",
             ));
         };
+        let exchange = self.exchange(parsed, body);
         let events = if is_listen {
             self.torn_down(exchange.events(), id)
         } else {
@@ -138,12 +141,14 @@ impl Connection {
         Ok(Reply::Stream(while_read(events.boxed(), running)))
     }
 
-    /// The work on a message. It does nothing before it is asked for what it says.
-    fn exchange(&self, body: Bytes) -> Exchange {
+    /// The work on what was received. It does nothing before it is asked for what it says, so what comes
+    /// in the next line finds it begun, whether it was or not.
+    fn exchange(&self, parsed: &Body<'_>, body: &Bytes) -> Exchange {
         let server = Arc::clone(&self.server);
         let named = self.session().map_or(Named::None, Named::Session);
+        let begun = Begun::each(parsed.messages(), &named, body.len());
         let incoming = Incoming {
-            body,
+            body: body.clone(),
             bearer: Ok(self.bearer.clone()),
             declared: Declared {
                 takes_streams: true,
@@ -152,7 +157,7 @@ impl Connection {
             },
         };
         Exchange::new(Some(Transcript::once()), |outlet| {
-            Box::pin(async move { server.answer(incoming, named, outlet).await })
+            Box::pin(async move { server.answer(incoming, named, Some(begun), outlet).await })
         })
     }
 
@@ -271,8 +276,7 @@ fn refused(error: Error, id: Option<&RawValue>, parsed: &Body<'_>, body: &Bytes)
         if let Message::Request(request) = message
             && let Some(record) = Record::of(request, body.len())
         {
-            record.ended(outcome.clone());
-            record.answered(&answer);
+            record.answered_with_all(outcome.clone(), &answer);
         }
     }
     Reply::Answer(answer)

@@ -56,38 +56,44 @@ impl Step {
     }
 }
 
-/// A message that is taken in, with what is noted of it before anybody looks at its token: whoever cancels a
+/// What is noted of a message when it is received, before anybody looks at its token: whoever cancels a
 /// request may do so meanwhile, and a call that is given up then leaves its line, too.
-struct Begun<'m> {
-    message: &'m Message<'m>,
+pub(super) struct Begun {
     /// The work in its session, or why there can be none.
     running: Result<Option<Running>, Error>,
     /// None if it is no call.
     record: Option<Arc<Record>>,
 }
 
-impl<'m> Begun<'m> {
-    fn of(message: &'m Message<'m>, session: &Named, received: usize) -> Self {
-        let Message::Request(request) = message else {
-            return Self {
-                message,
+impl Begun {
+    /// That of each of the messages that came in a body of so many bytes, in their order.
+    pub(super) fn each(messages: &[Message<'_>], session: &Named, received: usize) -> Vec<Self> {
+        let begun = messages.iter().map(|message| match message {
+            Message::Request(request) => Self {
+                running: match session {
+                    Named::Session(session) if !meta::is_modern(request.params.meta) => {
+                        session.begin(request.id).map(Some)
+                    }
+                    Named::Session(_) | Named::None | Named::Unknown => Ok(None),
+                },
+                record: Record::of(request, received).map(Arc::new),
+            },
+            Message::Notification(_) | Message::Response(_) => Self {
                 running: Ok(None),
                 record: None,
-            };
-        };
-        let running = match session {
-            Named::Session(session) if !meta::is_modern(request.params.meta) => {
-                session.begin(request.id).map(Some)
-            }
-            Named::Session(_) | Named::None | Named::Unknown => Ok(None),
-        };
-        Self {
-            message,
-            running,
-            record: Record::of(request, received).map(Arc::new),
-        }
+            },
+        });
+        begun.collect()
     }
+}
 
+/// A message that is taken in.
+struct Received<'m> {
+    message: &'m Message<'m>,
+    begun: Begun,
+}
+
+impl Received<'_> {
     /// The function that it is about.
     fn sought<'c>(&self, catalog: &'c Catalog) -> Option<&'c Function> {
         match self.message {
@@ -98,7 +104,7 @@ impl<'m> Begun<'m> {
 
     /// Its caller is turned away, by that answer.
     fn turned_away(self, denied: &Denied, answer: &Answer, catalog: &Catalog, origin: &Origin) {
-        if let Some(record) = &self.record {
+        if let Some(record) = &self.begun.record {
             let caller = origin.token.caller().ok().flatten();
             record.caller(caller.map(|caller| &**caller));
             if let Some(function) = self.sought(catalog) {
@@ -110,18 +116,20 @@ impl<'m> Begun<'m> {
 
     /// It is answered, perhaps together with others, by that.
     fn ended(self, outcome: Outcome, answer: &Answer) {
-        if let Some(record) = self.record {
+        if let Some(record) = self.begun.record {
             record.answered_with_all(outcome, answer);
         }
     }
 }
 
 impl Protocol {
-    /// Answers what came, with what its session has to do with it.
+    /// Answers what came, with what its session has to do with it. `begun` is given if it was received some
+    /// time before this begins, which may then never be.
     pub(super) async fn answer(
         self: &Arc<Self>,
         incoming: Incoming,
         session: Named,
+        begun: Option<Vec<Begun>>,
         outlet: Outlet,
     ) -> Answer {
         let Incoming {
@@ -131,9 +139,10 @@ impl Protocol {
         } = incoming;
         let parsed = Body::parse(&body);
         let messages = parsed.as_ref().map(Body::messages).unwrap_or_default();
-        let begun: Vec<Begun<'_>> = messages
-            .iter()
-            .map(|message| Begun::of(message, &session, body.len()))
+        let begun = begun.unwrap_or_else(|| Begun::each(messages, &session, body.len()));
+        let received = messages.iter().zip(begun);
+        let received: Vec<Received<'_>> = received
+            .map(|(message, begun)| Received { message, begun })
             .collect();
         let origin = Origin {
             token: self.verify(bearer, &declared).await,
@@ -151,15 +160,15 @@ impl Protocol {
                 Ok(Body::One(_) | Body::Batch(_)) => None,
                 Err(refused) => refused.id(),
             };
-            Step::answered(self.turned_away(denied, id, begun, &origin))
+            Step::answered(self.turned_away(denied, id, received, &origin))
         } else {
             match parsed {
                 Err(refused) => Step::answered(refused.answer()),
-                Ok(Body::One(_)) => match begun.into_iter().next() {
+                Ok(Body::One(_)) => match received.into_iter().next() {
                     Some(message) => self.message(message, &origin).await,
                     None => Step::answered(Answer::accepted()),
                 },
-                Ok(Body::Batch(_)) => self.batch(begun, &origin).await,
+                Ok(Body::Batch(_)) => self.batch(received, &origin).await,
             }
         };
         // What works now may work for long, and the body may be large.
@@ -173,27 +182,24 @@ impl Protocol {
         &self,
         denied: &Denied,
         id: Option<&RawValue>,
-        begun: Vec<Begun<'_>>,
+        received: Vec<Received<'_>>,
         origin: &Origin,
     ) -> Answer {
         let catalog = self.catalogs.snapshot();
-        let function = match &*begun {
+        let function = match &*received {
             [only] => only.sought(&catalog),
             _ => None,
         };
         let answer = Answer::unauthorized(seeking(denied.clone(), function), id);
-        for message in begun {
+        for message in received {
             message.turned_away(denied, &answer, &catalog, origin);
         }
         answer
     }
 
-    async fn message(self: &Arc<Self>, begun: Begun<'_>, origin: &Origin) -> Step {
-        match begun.message {
-            Message::Request(request) => {
-                self.request(request, begun.running, begun.record, origin)
-                    .await
-            }
+    async fn message(self: &Arc<Self>, received: Received<'_>, origin: &Origin) -> Step {
+        match received.message {
+            Message::Request(request) => self.request(request, received.begun, origin).await,
             Message::Notification(notification) => Step::answered(self.heard(notification, origin)),
             Message::Response(response) => Step::answered(self.answered(response, origin)),
         }
@@ -201,7 +207,7 @@ impl Protocol {
 
     /// Several messages in one body (MCP 2025-03-26, JSON-RPC batching). All are admitted before any
     /// runs: a caller who must sign in has to do so for all of them.
-    async fn batch(self: &Arc<Self>, begun: Vec<Begun<'_>>, origin: &Origin) -> Step {
+    async fn batch(self: &Arc<Self>, received: Vec<Received<'_>>, origin: &Origin) -> Step {
         let revision = match (&origin.session, origin.declared.version()) {
             (Named::Session(session), _) => Some(session.revision),
             (Named::None | Named::Unknown, None) => Some(Revision::UNNAMED),
@@ -215,7 +221,7 @@ impl Protocol {
             Message::Response(_) => true,
         };
         let refused = if !revision.is_some_and(Revision::has_batches)
-            || !begun.iter().all(|it| fits(it.message))
+            || !received.iter().all(|it| fits(it.message))
         {
             Some(Error::invalid_request(
                 "a batch is taken in revision 2025-03-26 alone, and without `initialize` in it; send one message at a time",
@@ -228,14 +234,14 @@ impl Protocol {
         if let Some(error) = refused {
             let outcome = Outcome::Refused(error.code());
             let answer = error.answer(None);
-            for message in begun {
+            for message in received {
                 message.ended(outcome.clone(), &answer);
             }
             return Step::answered(answer);
         }
-        let mut steps: Vec<Step> = Vec::with_capacity(begun.len());
-        let mut begun = begun.into_iter();
-        while let Some(message) = begun.next() {
+        let mut steps: Vec<Step> = Vec::with_capacity(received.len());
+        let mut received = received.into_iter();
+        while let Some(message) = received.next() {
             let step = self.message(message, origin).await;
             match step.next {
                 Next::Answered(
@@ -251,7 +257,7 @@ impl Protocol {
                             record.answered_with_all(outcome.clone(), &answer);
                         }
                         let catalog = self.catalogs.snapshot();
-                        for message in begun {
+                        for message in received {
                             message.turned_away(denied, &answer, &catalog, origin);
                         }
                     }
@@ -269,10 +275,13 @@ impl Protocol {
     async fn request(
         self: &Arc<Self>,
         request: &Request<'_>,
-        begun: Result<Option<Running>, Error>,
-        record: Option<Arc<Record>>,
+        begun: Begun,
         origin: &Origin,
     ) -> Step {
+        let Begun {
+            running: begun,
+            record,
+        } = begun;
         let mut running = None;
         let taking = self.take(request, begun, origin, record.as_ref(), &mut running);
         let taken = taking.await;
