@@ -155,6 +155,22 @@ async fn there_are_as_many_sessions_as_there_may_be_and_unused_ones_make_room() 
 }
 
 #[tokio::test]
+async fn a_session_is_in_use_until_its_last_call_has_ended() {
+    let services = [("faulty", "guest_faulty")];
+    let host = TestHost::with(&services, &[("limits.session_idle", "2s")]).await;
+    let session = Session::open(&host, NOVEMBER, json!({})).await;
+    let slept = session
+        .post(&call(1, "sleep", json!({ "milliseconds": 2_100 })))
+        .await;
+    // No stream has kept it in use.
+    assert_eq!(slept.headers()["content-type"], "application/json");
+    let slept: Value = slept.json().await.unwrap();
+    assert_eq!(slept["result"]["structuredContent"]["result"], 2_100);
+    assert!(session.ask("ping", json!({})).await["result"].is_object());
+    host.until_open("sessions", 0).await;
+}
+
+#[tokio::test]
 async fn nobody_has_all_sessions() {
     let settings = [("limits.sessions", "4"), ("limits.sessions_each", "2")];
     let host = plain(&settings).await;

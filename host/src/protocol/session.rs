@@ -551,7 +551,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        lock(&self.session.state).running.remove(&self.request);
+        let mut state = lock(&self.session.state);
+        state.running.remove(&self.request);
+        // Whoever waited for it has been using the session.
+        state.used = Instant::now();
     }
 }
 
