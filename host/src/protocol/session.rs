@@ -83,22 +83,28 @@ struct Open {
 }
 
 impl Open {
-    /// Ends what nobody has used for so long, if the last look is so long ago.
-    fn sweep(&mut self, pause: Duration, idle: Duration) -> bool {
+    /// Takes out what nobody has used for so long, if the last look is so long ago. It has yet to be ended,
+    /// which is for when nobody waits for this any more.
+    fn take_idle(&mut self, pause: Duration, idle: Duration) -> Option<Vec<Arc<Session>>> {
         let now = Instant::now();
-        let is_due = now.saturating_duration_since(self.swept) >= pause;
-        if is_due {
-            self.swept = now;
-            self.sessions.retain(|_, session| {
-                let stays = !session.is_idle(now, idle);
-                if !stays {
-                    session.end();
-                }
-                stays
-            });
+        if now.saturating_duration_since(self.swept) < pause {
+            return None;
         }
-        is_due
+        self.swept = now;
+        let unused = self
+            .sessions
+            .extract_if(|_, session| session.is_idle(now, idle));
+        Some(unused.map(|(_, session)| session).collect())
     }
+}
+
+/// Ends what nobody has used for so long, if the last look is so long ago.
+fn end_idle(open: &Mutex<Open>, pause: Duration, idle: Duration) -> bool {
+    let unused = lock(open).take_idle(pause, idle);
+    for session in unused.iter().flatten() {
+        session.end();
+    }
+    unused.is_some()
 }
 
 /// One client that opened with `initialize`.
@@ -184,13 +190,12 @@ impl Sessions {
         rand::fill(&mut bytes)
             .map_err(|_no_random| Error::internal("no id could be drawn for a session"))?;
         let id: Arc<str> = URL_SAFE_NO_PAD.encode(bytes).into();
-        let mut open = lock(&self.open);
         let place = match self.places.take(party) {
             Ok(place) => place,
             // What nobody uses makes room, and nothing else does.
-            Err(full) if open.sweep(SWEEP_FULL, self.limits.idle) => {
+            Err(full) if end_idle(&self.open, SWEEP_FULL, self.limits.idle) => {
                 self.places.take(party).map_err(|_still| {
-                    tracing::warn!(sessions = open.sessions.len(), "a session was refused");
+                    tracing::warn!(sessions = self.count(), "a session was refused");
                     Error::busy_sessions(full)
                 })?
             }
@@ -223,7 +228,7 @@ impl Sessions {
         if let Some(caller) = caller {
             session.admit(Some(caller));
         }
-        open.sessions.insert(id, Arc::clone(&session));
+        lock(&self.open).sessions.insert(id, Arc::clone(&session));
         Ok(session)
     }
 
@@ -235,14 +240,16 @@ impl Sessions {
         let now = Instant::now();
         let mut open = lock(&self.open);
         let session = open.sessions.get(id)?;
-        if session.is_idle(now, self.limits.idle) {
-            if let Some(session) = open.sessions.remove(id) {
-                session.end();
-            }
-            return None;
+        if !session.is_idle(now, self.limits.idle) {
+            lock(&session.state).used = now;
+            return Some(Arc::clone(session));
         }
-        lock(&session.state).used = now;
-        Some(Arc::clone(session))
+        let unused = open.sessions.remove(id);
+        drop(open);
+        if let Some(session) = unused {
+            session.end();
+        }
+        None
     }
 
     /// Ends a session and all that runs in it.
@@ -257,7 +264,7 @@ async fn sweep(open: Arc<Mutex<Open>>, idle: Duration) {
     let pause = (idle / 2).clamp(SWEEP_FULL, SWEEP);
     loop {
         tokio::time::sleep(pause).await;
-        lock(&open).sweep(Duration::ZERO, idle);
+        end_idle(&open, Duration::ZERO, idle);
     }
 }
 
