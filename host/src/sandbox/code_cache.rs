@@ -29,10 +29,14 @@ pub(super) struct CodeCache {
     /// What the engine's version and settings contribute to the name of every entry.
     engine: Vec<u8>,
     writes: AtomicU64,
+    /// Held by whoever changes what is counted: what is put there while the folder is looked through would
+    /// be counted twice, or not at all.
+    changes: Mutex<()>,
     kept: Kept,
 }
 
-/// How much compiled code is kept between starts, as of when this host last put some there, or began.
+/// How much compiled code is kept between starts, as of when this host last looked through the folder, and
+/// with what it has put there since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptCode {
     /// How many components.
@@ -41,7 +45,7 @@ pub struct KeptCode {
     pub bytes: u64,
 }
 
-/// What was seen in the folder. Clones are the same.
+/// What is known to be in the folder. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept(Arc<Mutex<KeptCode>>);
 
@@ -50,13 +54,14 @@ impl Kept {
         *self.lock()
     }
 
-    fn look(&self, folder: &Path) {
-        *self.lock() = folder::kept(folder);
-    }
-
     fn lock(&self) -> MutexGuard<'_, KeptCode> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
+}
+
+/// Nothing panics while one of these is held; a poisoned one is good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Compiled code that is sound.
@@ -93,16 +98,24 @@ impl CodeCache {
     /// others, and so must the way to it: who can write into it can run code in this process.
     pub(super) fn open(folder: &Path, engine: &Engine, kept: &Kept) -> io::Result<Self> {
         folder::open(folder)?;
-        folder::tidy(folder);
-        kept.look(folder);
         let mut hasher = StableHasher(Context::new(&SHA256));
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self {
+        let cache = Self {
             folder: folder.to_owned(),
             engine: hasher.0.finish().as_ref().to_vec(),
-            writes: AtomicU64::new(0),
+            writes: AtomicU64::new(1),
+            changes: Mutex::default(),
             kept: kept.clone(),
-        })
+        };
+        cache.tidy();
+        Ok(cache)
+    }
+
+    /// Throws away what nobody needs, and counts what stays.
+    fn tidy(&self) {
+        let _changes = lock(&self.changes);
+        let stays = folder::tidy(&self.folder);
+        *self.kept.lock() = stays;
     }
 
     /// The code of a component: from the folder if it is there and sound, and otherwise compiled now
@@ -129,24 +142,33 @@ impl CodeCache {
     fn store(&self, entry: &Path, code: &[u8]) -> io::Result<()> {
         let write = self.writes.fetch_add(1, Ordering::Relaxed);
         if write.is_multiple_of(TIDIED) {
-            folder::tidy(&self.folder);
+            self.tidy();
         }
         let fresh = entry.with_extension(format!("{}-{write}.{FRESH}", std::process::id()));
-        for (path, bytes) in [
-            (
-                entry.with_extension(CHECKSUM),
-                Digest::of(&[code]).to_string().as_bytes(),
-            ),
-            (entry.with_extension(CODE), code),
-        ] {
-            let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
-            if let Err(cause) = written {
-                // It may be that the disk is full.
-                let _not_there = fs::remove_file(&fresh);
-                return Err(cause);
-            }
+        let checksum = Digest::of(&[code]).to_string();
+        let stored = fs::write(&fresh, checksum)
+            .and_then(|()| fs::rename(&fresh, entry.with_extension(CHECKSUM)))
+            .and_then(|()| fs::write(&fresh, code))
+            .and_then(|()| self.put(&fresh, &entry.with_extension(CODE)));
+        if stored.is_err() {
+            // It may be that the disk is full.
+            let _not_there = fs::remove_file(&fresh);
         }
-        self.kept.look(&self.folder);
+        stored
+    }
+
+    /// Renames code into its place, and counts it instead of what was there.
+    fn put(&self, fresh: &Path, place: &Path) -> io::Result<()> {
+        let _changes = lock(&self.changes);
+        let size = fs::metadata(fresh)?.len();
+        let replaced = fs::metadata(place).map(|before| before.len()).ok();
+        fs::rename(fresh, place)?;
+        let mut kept = self.kept.lock();
+        let others = kept.bytes.saturating_sub(replaced.unwrap_or_default());
+        kept.bytes = others.saturating_add(size);
+        if replaced.is_none() {
+            kept.entries = kept.entries.saturating_add(1);
+        }
         Ok(())
     }
 }

@@ -87,29 +87,15 @@ pub(super) fn used(code: &Path) {
     }
 }
 
-/// How much code lies there.
-pub(super) fn kept(folder: &Path) -> KeptCode {
-    let mut kept = KeptCode::default();
-    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = file.path();
-        if path.extension().is_some_and(|it| it == CODE)
-            && let Ok(metadata) = file.metadata()
-        {
-            kept.entries = kept.entries.saturating_add(1);
-            kept.bytes = kept.bytes.saturating_add(metadata.len());
-        }
-    }
-    kept
+/// Throws away what nobody needs, and gives what stays. What cannot be thrown away is in nobody's way.
+pub(super) fn tidy(folder: &Path) -> KeptCode {
+    tidy_to(folder, KEPT)
 }
 
-/// Throws away what nobody needs. What cannot be thrown away is in nobody's way.
-pub(super) fn tidy(folder: &Path) {
-    tidy_to(folder, KEPT);
-}
-
-pub(super) fn tidy_to(folder: &Path, most: u64) {
+pub(super) fn tidy_to(folder: &Path, most: u64) -> KeptCode {
+    let mut stays = KeptCode::default();
     let Ok(files) = fs::read_dir(folder) else {
-        return;
+        return stays;
     };
     let now = SystemTime::now();
     let mut entries: Vec<(Duration, u64, PathBuf)> = Vec::new();
@@ -141,8 +127,12 @@ pub(super) fn tidy_to(folder: &Path, most: u64) {
             // Code that is in use is mapped, and stays with who uses it.
             remove(&path);
             remove(&path.with_extension(CHECKSUM));
+        } else {
+            stays.entries = stays.entries.saturating_add(1);
+            stays.bytes = stays.bytes.saturating_add(size);
         }
     }
+    stays
 }
 
 fn remove(path: &Path) {

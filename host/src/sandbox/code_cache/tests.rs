@@ -95,6 +95,39 @@ fn how_much_is_kept_is_known() {
 }
 
 #[test]
+fn what_is_put_there_is_counted_at_once_and_what_others_did_at_the_next_look() {
+    let (_home, cache, _engine) = cache();
+    let store = |number: u64, size: usize| {
+        let entry = cache.folder.join(format!("entry{number}"));
+        cache.store(&entry, &vec![1; size]).unwrap();
+    };
+    // Some are put there while the folder is looked through.
+    let all = TIDIED * 4;
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for number in (writer..all).step_by(4) {
+                    store(number, 100);
+                }
+            });
+        }
+    });
+    let kept = |entries, bytes| KeptCode { entries, bytes };
+    assert_eq!(cache.kept.seen(), kept(all, all * 100));
+    // What takes the place of another is counted for it.
+    store(0, 30);
+    assert_eq!(cache.kept.seen(), kept(all, all * 100 - 70));
+
+    fs::remove_file(cache.folder.join("entry1.code")).unwrap();
+    assert_eq!(cache.kept.seen().entries, all);
+    for _ in 0..TIDIED {
+        store(0, 30);
+    }
+    assert_eq!(cache.kept.seen(), kept(all - 1, all * 100 - 170));
+}
+
+#[test]
 fn what_a_killed_writer_left_and_what_nobody_uses_is_thrown_away() {
     let (_home, cache, _engine) = cache();
     let make = |name: &str, size: usize, days: u64| {
@@ -118,11 +151,12 @@ fn what_a_killed_writer_left_and_what_nobody_uses_is_thrown_away() {
     ] {
         make(name, size, days);
     }
-    folder::tidy_to(&cache.folder, 100);
+    let stays = folder::tidy_to(&cache.folder, 100);
     assert_eq!(
         files(&cache),
         ["b.2-0.new", "last.code", "last.sha256", "mine.txt"]
     );
+    assert_eq!((stays.entries, stays.bytes), (1, 50));
     // What is used is young again.
     make("last.code", 50, 89);
     folder::used(&cache.folder.join("last.code"));
